@@ -1,0 +1,1 @@
+"""Who orders blocks, behind one small interface."""

@@ -1,0 +1,1 @@
+"""Bundles, trust files and their verification; needs no node."""

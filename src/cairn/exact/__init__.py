@@ -1,0 +1,1 @@
+"""Integer arithmetic that consensus may recompute: models, rules, features."""

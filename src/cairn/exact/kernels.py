@@ -1,0 +1,107 @@
+"""Compiled loops over trees; imported only where Numba is installed.
+
+Four rows are walked at a time, and in a single row four trees, because each step waits for the one
+before it while the four chains do not wait for each other. Sums stay within int64 by
+`models.check_form`. Numba caches the compiled code beside this file, or in the user's cache
+directory where that is read-only, keyed by source and processor: it is trusted as bytecode is.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
+
+Int64s = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
+
+_compile: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
+    cache=True, nogil=True, boundscheck=False, error_model="numpy"
+)
+
+
+@_compile
+def sum_perfect_one(row: Int64s, features: Array, thresholds: Array, leaves: Int64s, depth: int) -> int:
+    """Return the sum of the leaves that one row reaches in perfect trees."""
+    tree_count, inner = features.shape
+    total = 0
+    fours = tree_count - tree_count % 4
+    for tree in range(0, fours, 4):
+        node0 = node1 = node2 = node3 = 0
+        for _ in range(depth):
+            right0 = row[features[tree, node0]] > thresholds[tree, node0]
+            right1 = row[features[tree + 1, node1]] > thresholds[tree + 1, node1]
+            right2 = row[features[tree + 2, node2]] > thresholds[tree + 2, node2]
+            right3 = row[features[tree + 3, node3]] > thresholds[tree + 3, node3]
+            node0 = 2 * node0 + 1 + right0
+            node1 = 2 * node1 + 1 + right1
+            node2 = 2 * node2 + 1 + right2
+            node3 = 2 * node3 + 1 + right3
+        total += leaves[tree, node0 - inner] + leaves[tree + 1, node1 - inner]
+        total += leaves[tree + 2, node2 - inner] + leaves[tree + 3, node3 - inner]
+    for tree in range(fours, tree_count):
+        node = 0
+        for _ in range(depth):
+            node = 2 * node + 1 + (row[features[tree, node]] > thresholds[tree, node])
+        total += leaves[tree, node - inner]
+    return total
+
+
+@_compile
+def sum_perfect(
+    rows: Int64s, features: Array, thresholds: Array, leaves: Int64s, depth: int
+) -> Int64s:
+    """Return for each row the sum of the leaves that it reaches in perfect trees."""
+    row_count, (tree_count, inner) = rows.shape[0], features.shape
+    sums = np.empty(row_count, np.int64)
+    fours = row_count - row_count % 4
+    for row in range(0, fours, 4):
+        sum0 = sum1 = sum2 = sum3 = 0
+        for tree in range(tree_count):
+            node0 = node1 = node2 = node3 = 0
+            for _ in range(depth):
+                right0 = rows[row, features[tree, node0]] > thresholds[tree, node0]
+                right1 = rows[row + 1, features[tree, node1]] > thresholds[tree, node1]
+                right2 = rows[row + 2, features[tree, node2]] > thresholds[tree, node2]
+                right3 = rows[row + 3, features[tree, node3]] > thresholds[tree, node3]
+                node0 = 2 * node0 + 1 + right0
+                node1 = 2 * node1 + 1 + right1
+                node2 = 2 * node2 + 1 + right2
+                node3 = 2 * node3 + 1 + right3
+            sum0 += leaves[tree, node0 - inner]
+            sum1 += leaves[tree, node1 - inner]
+            sum2 += leaves[tree, node2 - inner]
+            sum3 += leaves[tree, node3 - inner]
+        sums[row], sums[row + 1], sums[row + 2], sums[row + 3] = sum0, sum1, sum2, sum3
+    for row in range(fours, row_count):
+        sums[row] = sum_perfect_one(rows[row], features, thresholds, leaves, depth)
+    return sums
+
+
+@_compile
+def sum_sparse_one(
+    row: Int64s, roots: Array, features: Array, thresholds: Array, children: Array, leaves: Int64s
+) -> int:
+    """Return the sum of the leaves that one row reaches in sparse trees."""
+    total = 0
+    for node in roots:
+        while node >= 0:
+            node = children[node, int(row[features[node]] > thresholds[node])]
+        total += leaves[~node]
+    return total
+
+
+@_compile
+def sum_sparse(
+    rows: Int64s, roots: Array, features: Array, thresholds: Array, children: Array, leaves: Int64s
+) -> Int64s:
+    """Return for each row the sum of the leaves that it reaches in sparse trees."""
+    sums = np.zeros(rows.shape[0], np.int64)
+    for root in roots:
+        for row in range(rows.shape[0]):
+            node = root
+            while node >= 0:
+                node = children[node, int(rows[row, features[node]] > thresholds[node])]
+            sums[row] += leaves[~node]
+    return sums

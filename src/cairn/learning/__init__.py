@@ -1,0 +1,1 @@
+"""What runs off the ledger in floating point: datasets, training, conversion to exact models."""

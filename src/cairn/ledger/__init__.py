@@ -1,0 +1,1 @@
+"""The state machine: transactions, tables, series, blocks, genesis; knows no module."""

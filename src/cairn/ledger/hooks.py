@@ -1,0 +1,99 @@
+"""The hooks through which modules take part in a block, and the verdicts on movements of value.
+
+The ledger knows hooks, not scoring. Every operation that moves value declares its movement; before
+any operation runs, `prepare_block` judges all movements of the block at once, and the verdict is in
+the operation's context when its handler runs. A movement without a verdict is a fault.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cairn.ledger.messages import Message
+from cairn.primitives.encoding import Record
+
+if TYPE_CHECKING:
+    from cairn.ledger.context import Context
+
+
+class Movement(Record):
+    """Value that an operation wants to move from one account to another."""
+
+    payer: bytes
+    payee: bytes
+    asset: str
+    amount_units: int
+    booked_at_ms: int
+    """When the payment was booked, as the signer states it; windows use this time."""
+
+
+class Allow(Record, tag="allow"):
+    """The movement may settle."""
+
+    basis: str
+    """Why: `screened`, `no_rule`, `reviewed`, `expiry` or `issuance`."""
+
+
+class Refuse(Record, tag="refuse"):
+    """The movement must not happen."""
+
+    rule: str
+    """Name of the rule that refuses."""
+    version: int
+
+
+class Hold(Record, tag="hold"):
+    """The movement's value is set aside until somebody decides or the hold expires."""
+
+    rule: str
+    version: int
+    expires_at_ms: int
+    settle_on_expiry: bool
+    """Whether the value goes on to the payee at expiry, or back to the payer."""
+    score_ppm: int
+    """Score that the rule looked at, or -1 where it looked at none."""
+
+
+Verdict = Allow | Refuse | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedOperation:
+    """An operation of an admitted transaction, in block order, before any handler has run."""
+
+    transaction_index: int
+    operation_index: int
+    transaction_id: bytes
+    sender: bytes
+    message: Message
+    movement: Movement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict on a movement, and the events that explain it.
+
+    The events open the operation's receipt, and stay there when the operation is refused.
+    """
+
+    verdict: Verdict
+    events: tuple[bytes, ...] = ()
+
+
+PrepareBlock = Callable[["Context", Sequence[AdmittedOperation]], list[Judgement | None]]
+"""Return one judgement for each operation with a movement, None for every other.
+
+What the hook writes stays written whatever becomes of the operations: attempts count.
+"""
+
+EndBlock = Callable[["Context"], None]
+"""Do what is due at this block's time (expiries); its events form the block's last receipt."""
+
+KeySpeaks = Callable[["Context", bytes, bytes], bool]
+"""Return whether a key (second) speaks for an account (first) at the context's height."""
+
+ChargeFee = Callable[["Context", bytes, int], int]
+"""Charge an account for a cost; return the fee taken, in units."""
+
+NextDue = Callable[["Context"], int | None]
+"""Return the earliest time (ms) at which end-of-block work falls due, if any is waiting."""

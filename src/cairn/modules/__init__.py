@@ -1,0 +1,1 @@
+"""One package per subject; each README is that subject's specification."""

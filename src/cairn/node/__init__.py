@@ -1,0 +1,1 @@
+"""Wiring, configuration and life cycle of a ledger process; prover and witness."""

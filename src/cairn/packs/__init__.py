@@ -1,0 +1,1 @@
+"""The verticals; payments first."""

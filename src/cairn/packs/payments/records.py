@@ -1,0 +1,108 @@
+"""Payments in memory and the canonical columns of a payments file."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.learning.schemas import Column, Kind, Schema
+from cairn.learning.tables import Table
+
+Integers = NDArray[np.int64]
+
+LABEL_UNKNOWN = -1
+
+PAYMENT_SCHEMA = Schema(
+    columns=(
+        Column("tx_id", Kind.TEXT),
+        Column("booked_at", Kind.TIMESTAMP),
+        Column("payer", Kind.TEXT),
+        Column("payee", Kind.TEXT),
+        Column("amount_units", Kind.INTEGER),
+        Column("asset", Kind.TEXT),
+        Column("label", Kind.BOOLEAN, nullable=True),
+        Column("scenario", Kind.TEXT, nullable=True),
+    ),
+    subject="payer",
+)
+"""The canonical columns; a row is about its payer."""
+
+
+@dataclass(frozen=True)
+class Payments:
+    """Payments in the order of `booked_at`, column by column."""
+
+    tx_id: list[str]
+    booked_at: Integers
+    """Milliseconds since the epoch, non-decreasing."""
+    payer: list[str]
+    payee: list[str]
+    amount_units: Integers
+    asset: list[str]
+    label: Integers
+    """1 fraud, 0 legitimate, `LABEL_UNKNOWN`."""
+    scenario: list[str]
+    """Which known pattern a fraud belongs to; empty for the others and where nobody knows."""
+
+    def __len__(self) -> int:
+        """Return the number of payments."""
+        return len(self.tx_id)
+
+    def select(self, rows: NDArray[np.bool_] | Integers) -> "Payments":
+        """Return the payments of a mask, or of increasing row numbers."""
+        numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        picked = numbers.tolist()
+        return Payments(
+            tx_id=[self.tx_id[row] for row in picked],
+            booked_at=self.booked_at[numbers],
+            payer=[self.payer[row] for row in picked],
+            payee=[self.payee[row] for row in picked],
+            amount_units=self.amount_units[numbers],
+            asset=[self.asset[row] for row in picked],
+            label=self.label[numbers],
+            scenario=[self.scenario[row] for row in picked],
+        )
+
+    def between(self, start_ms: int, end_ms: int) -> "Payments":
+        """Return the payments with `booked_at` in [start_ms, end_ms)."""
+        first, last = np.searchsorted(self.booked_at, (start_ms, end_ms))
+        return self.select(np.arange(first, last))
+
+
+def table_of(payments: Payments) -> Table:
+    """Return `payments` as a table with the canonical columns."""
+    labels = [None if label == LABEL_UNKNOWN else bool(label) for label in payments.label.tolist()]
+    columns = (
+        list(payments.tx_id),
+        payments.booked_at.tolist(),
+        list(payments.payer),
+        list(payments.payee),
+        payments.amount_units.tolist(),
+        list(payments.asset),
+        labels,
+        [scenario or None for scenario in payments.scenario],
+    )
+    return Table(PAYMENT_SCHEMA, columns, len(payments))
+
+
+def payments_of(table: Table) -> Payments:
+    """Return the payments of a table with the canonical columns, sorted by time (stable)."""
+    names = PAYMENT_SCHEMA.names
+    tx_id, booked_at, payer, payee, amount_units, asset, label, scenario = (
+        table.column(name) for name in names
+    )
+    labels = [LABEL_UNKNOWN if value is None else int(value) for value in label]
+    unsorted = Payments(
+        tx_id=[str(value) for value in tx_id],
+        booked_at=np.array(booked_at, np.int64),
+        payer=[str(value) for value in payer],
+        payee=[str(value) for value in payee],
+        amount_units=np.array(amount_units, np.int64),
+        asset=[str(value) for value in asset],
+        label=np.array(labels, np.int64),
+        scenario=["" if value is None else str(value) for value in scenario],
+    )
+    order = np.argsort(unsorted.booked_at, kind="stable")
+    if np.array_equal(order, np.arange(len(order))):
+        return unsorted
+    return unsorted.select(order.astype(np.int64))

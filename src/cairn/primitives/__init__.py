@@ -1,0 +1,1 @@
+"""What every node agrees on byte for byte: encoding, hashes, signatures, Merkle structures, headers."""

@@ -1,0 +1,1 @@
+"""Python client: keys, build, sign, submit, wait, verify."""

@@ -1,0 +1,1 @@
+"""Block log, LMDB checkpoint and the disk they sit on."""
