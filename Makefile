@@ -78,7 +78,7 @@ test-extras: setup ## Say which optional extras have tests of their own
 	@$(BIN)/python -m pytest -q tests/test_packaging.py
 	@echo "test-extras: the only extra, learning, is part of the lock file, so make test has tested it; there are no heavier extras yet"
 
-lock: ## Resolve the requirements again into requirements/*.txt
+lock: ## Resolve the requirements again (newer versions: make lock LOCK_OPTIONS=--upgrade)
 	@python="$$(tools/find-python)" || exit 1; scratch="$$(mktemp -d)"; trap 'rm -rf "$$scratch"' EXIT; \
 	set -e; echo "lock: installing uv in a scratch environment"; \
 	"$$python" -m venv "$$scratch"; "$$scratch/bin/python" -m pip install --quiet uv; \

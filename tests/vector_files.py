@@ -1,7 +1,7 @@
 """Golden vectors: what the project produces must equal what lies in `vectors/`.
 
 A test calls `replay("name", produced)`. With `CAIRN_VECTORS=write` in the environment the file is
-rewritten instead, and the difference shows up in version control as what it is: a change of protocol.
+rewritten instead, and the difference shows up in version control: a change of protocol.
 """
 
 import json

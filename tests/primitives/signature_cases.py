@@ -1,9 +1,10 @@
 """Crafted signatures: each breaks one rule of acceptance, and some library in use accepts it.
 
 The ideas come from "Taming the many EdDSAs" (https://eprint.iacr.org/2020/1244) and from Wycheproof
-(https://github.com/C2SP/wycheproof); the bytes are made here, from fixed scalars, so that anybody can
-see where they come from. Nobody can craft a non-canonical key or R of large order that satisfies the
-equation, because nobody knows its logarithm; those encodings appear with points of small order.
+(https://github.com/C2SP/wycheproof); the bytes are made here, from fixed scalars, so that anybody
+can see where they come from. Nobody can craft a non-canonical key or R of large order that
+satisfies the equation, for nobody knows its logarithm; those encodings appear with points of small
+order.
 """
 
 import hashlib

@@ -9,7 +9,7 @@ directory where that is read-only, keyed by source and processor: it is trusted 
 from collections.abc import Callable
 from typing import Any
 
-import numba  # type: ignore[import-untyped]
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +22,9 @@ _compile: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
 
 
 @_compile
-def sum_perfect_one(row: Int64s, features: Array, thresholds: Array, leaves: Int64s, depth: int) -> int:
+def sum_perfect_one(
+    row: Int64s, features: Array, thresholds: Array, leaves: Int64s, depth: int
+) -> int:
     """Return the sum of the leaves that one row reaches in perfect trees."""
     tree_count, inner = features.shape
     total = 0

@@ -6,11 +6,18 @@ indexes per node.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cairn.exact.models import LEFT_IS_LEAF, RIGHT_IS_LEAF, Trees, tree_columns, tree_depths
+from cairn.exact.models import (
+    LEFT_IS_LEAF,
+    RIGHT_IS_LEAF,
+    Trees,
+    feature_width,
+    tree_depths,
+)
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -56,27 +63,27 @@ def lay_out(trees: Trees, feature_count: int) -> PerfectTrees | SparseTrees:
 
 def lay_out_sparse(trees: Trees, feature_count: int) -> SparseTrees:
     """Return the trees in the layout with child indexes."""
-    columns = tree_columns(trees, feature_count)
-    flags = np.frombuffer(columns.leaf_flags, np.uint8)
+    flags = np.frombuffer(trees.leaf_flags, np.uint8)
     is_inner = np.stack((flags & LEFT_IS_LEAF == 0, flags & RIGHT_IS_LEAF == 0), axis=1)
-    sizes = np.array(columns.tree_sizes, np.int64)
+    sizes = np.frombuffer(trees.tree_sizes, "<u4").astype(np.int64)
     starts = np.cumsum(sizes) - sizes
-    # Every inner node but a root is the child of an earlier one, in the same order; so is every leaf.
+    # Nodes and leaves are named in the order of their parents: the n-th inner child is the n-th
+    # node that is no root, and the n-th leaf child the n-th leaf that is no tree by itself.
+    is_child = np.ones(len(flags), np.bool_)
+    is_child[starts[sizes > 0]] = False
+    is_leaf_child = np.repeat(sizes > 0, sizes + 1)
     children = np.empty(is_inner.shape, np.int32)
-    is_root = np.zeros(len(flags), np.bool_)
-    is_root[starts[sizes > 0]] = True
-    children[is_inner] = np.flatnonzero(~is_root)
-    is_lone = np.repeat(sizes == 0, sizes + 1)
-    children[~is_inner] = ~np.flatnonzero(~is_lone)
+    children[is_inner] = np.flatnonzero(is_child)
+    children[~is_inner] = ~np.flatnonzero(is_leaf_child)
     first_leaves = starts + np.arange(len(sizes))
-    wide = len(trees.thresholds) == 8 * len(flags) and len(flags) > 0
+    stored = "<i8" if len(trees.thresholds) == 8 * len(flags) else "<i4"
     return SparseTrees(
         depth=max(tree_depths(trees)),
         roots=np.where(sizes > 0, starts, ~first_leaves).astype(np.int32),
-        features=np.array(columns.features, np.int32),
-        thresholds=np.array(columns.thresholds, np.int64 if wide else np.int32),
+        features=_integers(trees.features, f"<u{feature_width(feature_count)}", np.int32),
+        thresholds=_integers(trees.thresholds, stored, np.int64 if stored == "<i8" else np.int32),
         children=children,
-        leaves=np.array(columns.leaves, np.int64),
+        leaves=_leaves(trees, leaf_count=len(flags) + len(sizes)),
     )
 
 
@@ -100,3 +107,15 @@ def pad(sparse: SparseTrees) -> PerfectTrees:
         position = (2 * position[:, None] + (1, 2)).ravel()
         node = sparse.children[node].ravel()
     return PerfectTrees(depth, features, thresholds, leaves)
+
+
+def _leaves(trees: Trees, *, leaf_count: int) -> Int64s:
+    values: Int64s = _integers(trees.leaf_values, "<i8", np.int64)
+    if not trees.leaf_index:
+        return values
+    places = np.frombuffer(trees.leaf_index, f"<u{len(trees.leaf_index) // leaf_count}")
+    return values[places.astype(np.intp)]
+
+
+def _integers(column: bytes, stored: str, used: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:
+    return np.frombuffer(column, stored).astype(used)

@@ -19,7 +19,7 @@ narrow as the values allow. One model has one spelling.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from struct import unpack
 from typing import Final, Literal
 
@@ -127,7 +127,7 @@ class Trees(Record, tag="trees"):
     tree_sizes: bytes
     """Inner nodes of each tree, uint32; a tree without any is one leaf."""
     leaf_flags: bytes
-    """Per inner node, uint8: bit 0 is set if the left child is a leaf, bit 1 if the right one is."""
+    """Per inner node, uint8: bit 0: the left child is a leaf; bit 1: the right one is."""
     features: bytes
     """Per inner node, uint8, or uint16 if the model has more than 256 features."""
     thresholds: bytes
@@ -135,7 +135,7 @@ class Trees(Record, tag="trees"):
     leaf_values: bytes
     """int64. Without `leaf_index`: per leaf. With it: the distinct values, ascending."""
     leaf_index: bytes
-    """Per leaf its place in `leaf_values`, uint8 or uint16; empty unless that is the smaller form."""
+    """Per leaf its place in `leaf_values`, uint8 or uint16; empty unless that is smaller."""
 
 
 class ExactModel(Record):
@@ -217,7 +217,7 @@ def check_row(model: ExactModel, row: Sequence[int]) -> None:
 
 
 def count_steps(model: ExactModel) -> int:
-    """Return the most comparisons or products that scoring one row can take; its cost is in these."""
+    """Return the most comparisons or products that scoring one row takes: its cost."""
     body = model.body
     if isinstance(body, Trees):
         return sum(max(1, depth) for depth in tree_depths(body))
@@ -233,7 +233,7 @@ def tree_depths(trees: Trees) -> tuple[int, ...]:
         ModelFormError: A tree's nodes do not form one tree in level order, or it is too deep.
     """
     inner_before = [0, *accumulate(map(_CHILD_COUNTS.__getitem__, trees.leaf_flags))]
-    depths = []
+    depths: list[int] = []
     first = 0
     for size in _uint32(trees.tree_sizes):
         end = first + size
@@ -275,7 +275,7 @@ def feature_width(feature_count: int) -> int:
 
 
 def leaf_index_width(leaf_count: int, value_count: int) -> int:
-    """Return the bytes per entry of the column `leaf_index`, 0 where naming each value is smaller."""
+    """Return the bytes per entry of `leaf_index`, 0 where naming each value is smaller."""
     width = 1 if value_count <= 256 else 2
     if value_count > 65_536 or 8 * value_count + width * leaf_count >= 8 * leaf_count:
         return 0
@@ -306,10 +306,13 @@ def _check_scorecard(card: Scorecard, feature_count: int) -> None:
         if len(entry.points) > BIN_COUNT_MAX or len(entry.points) != len(entry.upper_bounds) + 1:
             raise ModelFormError(f"feature {entry.feature}: points and bounds do not match")
         bounds = entry.upper_bounds
-        if any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(bounds)):
             raise ModelFormError(f"feature {entry.feature}: the bounds are not ascending")
+        if bounds and bounds[-1] > INT64_MAX:
+            raise ModelFormError(f"feature {entry.feature}: a bound does not fit in 64 bits")
     points = abs(card.base_points) + sum(max(map(abs, entry.points)) for entry in card.bins)
-    if abs(card.base) + points * abs(card.raw_per_point) > RAW_MAX or points > RAW_MAX:
+    raw_max = abs(card.base) + max(points, 1) * abs(card.raw_per_point)
+    if raw_max > RAW_MAX or points > RAW_MAX:
         raise ModelFormError("the scorecard's sum can overflow")
 
 
@@ -322,6 +325,8 @@ def _check_linear(linear: Linear, features: tuple[Feature, ...]) -> None:
         raise ModelFormError(f"shift_bits is not within 0 to {SHIFT_BITS_MAX}")
     if any(weight.low > weight.high for weight in linear.weights):
         raise ModelFormError("a weight's low is above its high")
+    if any(max(weight.high, abs(weight.weight)) > INT64_MAX for weight in linear.weights):
+        raise ModelFormError("a weight or its high does not fit in 64 bits")
     terms = sum(abs(w.weight) * max(abs(w.low), abs(w.high)) for w in linear.weights)
     if terms > RAW_MAX or abs(linear.base) > RAW_MAX // 2:
         raise ModelFormError("the linear model's sum can overflow")
@@ -376,7 +381,7 @@ def _check_leaves(trees: Trees) -> tuple[int, ...]:
             raise ModelFormError(f"{len(values)} leaf values for {leaf_count} leaves")
         return values
     places = _uint(trees.leaf_index, width)
-    if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(values)):
         raise ModelFormError("the distinct leaf values are not ascending")
     if len(set(places)) != len(values) or max(places) >= len(values):
         raise ModelFormError("a leaf has no value, or a value no leaf")

@@ -14,6 +14,7 @@ from cairn.exact.models import (
     ExactModel,
     Linear,
     Scorecard,
+    TreeColumns,
     Trees,
     check_row,
     tree_columns,
@@ -39,7 +40,10 @@ Tree = Node | int
 
 
 class ReferenceScorer:
-    """Scores rows by walking the trees one comparison at a time; for models whose form is checked."""
+    """Scores rows by walking the trees one comparison at a time.
+
+    The form of the model is checked before.
+    """
 
     def __init__(self, model: ExactModel) -> None:
         """Unpack the model's columns."""
@@ -57,9 +61,9 @@ class ReferenceScorer:
         check_row(self._model, row)
         body = self._model.body
         if isinstance(body, Scorecard):
-            raw = _scorecard_raw(body, row)
+            raw = scorecard_raw(body, row)
         elif isinstance(body, Linear):
-            raw = _linear_raw(body, row)
+            raw = linear_raw(body, row)
         else:
             total = body.base + sum(_leaf(tree, row) for tree in self._trees)
             raw = (total + body.divisor // 2) // body.divisor
@@ -83,40 +87,40 @@ def score_of_raw(raw: int, link: str) -> int:
 
 
 def unpack_trees(trees: Trees, feature_count: int) -> tuple[Tree, ...]:
-    """Return the trees as linked nodes, made from the last node to the first."""
+    """Return trees whose form is checked as linked nodes."""
     columns = tree_columns(trees, feature_count)
-    nodes: list[Node] = []
-    unpacked: list[Tree] = []
-    node, leaf = len(columns.thresholds), len(columns.leaves)
-    for size in reversed(columns.tree_sizes):
-        if not size:
-            leaf -= 1
-            unpacked.append(columns.leaves[leaf])
-            continue
-        # Children come after their parent and are read backwards: `queue` holds those not yet
-        # claimed, the last of the tree first, and each node takes its own from the far end.
-        nodes = []
-        child = size
-        for position in range(node - 1, node - size - 1, -1):
-            flags = columns.leaf_flags[position]
-            right: Tree
-            left: Tree
-            if flags & RIGHT_IS_LEAF:
-                leaf -= 1
-                right = columns.leaves[leaf]
-            else:
-                child -= 1
-                right = nodes[size - 1 - child]
-            if flags & LEFT_IS_LEAF:
-                leaf -= 1
-                left = columns.leaves[leaf]
-            else:
-                child -= 1
-                left = nodes[size - 1 - child]
-            nodes.append(Node(columns.features[position], columns.thresholds[position], left, right))
-        node -= size
-        unpacked.append(nodes[-1])
-    return tuple(reversed(unpacked))
+    unpacked = []
+    first_node, first_leaf = 0, 0
+    for size in columns.tree_sizes:
+        unpacked.append(_unpack_tree(columns, first_node, first_leaf, size=size))
+        first_node += size
+        first_leaf += size + 1
+    return tuple(unpacked)
+
+
+def _unpack_tree(columns: TreeColumns, first_node: int, first_leaf: int, *, size: int) -> Tree:
+    leaves = iter(columns.leaves[first_leaf : first_leaf + size + 1])
+    if not size:
+        return next(leaves)
+    # Leaves are named in the order of their parents; None stands for a child that is a node.
+    children: list[Tree | None] = []
+    for flags in columns.leaf_flags[first_node : first_node + size]:
+        children.append(next(leaves) if flags & LEFT_IS_LEAF else None)
+        children.append(next(leaves) if flags & RIGHT_IS_LEAF else None)
+    # So are the nodes: made from the last to the first, each finds its children made, in order.
+    made: list[Node] = []
+    claimed = 0
+    for place in range(size - 1, -1, -1):
+        left, right = children[2 * place : 2 * place + 2]
+        if right is None:
+            right = made[claimed]
+            claimed += 1
+        if left is None:
+            left = made[claimed]
+            claimed += 1
+        node = first_node + place
+        made.append(Node(columns.features[node], columns.thresholds[node], left, right))
+    return made[-1]
 
 
 def _leaf(tree: Tree, row: Sequence[int]) -> int:
@@ -125,14 +129,16 @@ def _leaf(tree: Tree, row: Sequence[int]) -> int:
     return tree
 
 
-def _linear_raw(linear: Linear, row: Sequence[int]) -> int:
+def linear_raw(linear: Linear, row: Sequence[int]) -> int:
+    """Return the raw output of a linear model; `Linear` states it."""
     total = 0
     for entry, value in zip(linear.weights, row, strict=True):
         total += entry.weight * min(max(value, entry.low), entry.high)
     return linear.base + (total >> linear.shift_bits)
 
 
-def _scorecard_raw(card: Scorecard, row: Sequence[int]) -> int:
+def scorecard_raw(card: Scorecard, row: Sequence[int]) -> int:
+    """Return the raw output of a scorecard; `Scorecard` states it."""
     points = card.base_points
     for entry in card.bins:
         points += entry.points[bisect_left(entry.upper_bounds, row[entry.feature])]

@@ -5,23 +5,23 @@ changes a result.
 """
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from cairn.exact import walks
 from cairn.exact.errors import KernelUnavailableError, ModelInputError
-from cairn.exact.layouts import Int64s, PerfectTrees, SparseTrees, lay_out
-from cairn.exact.models import ExactModel, Linear, Scorecard
-from cairn.exact.reference import RAW_ONE, ReferenceScorer, score_of_raw
+from cairn.exact.layouts import Int64s, PerfectTrees, lay_out
+from cairn.exact.models import ExactModel, Linear, Scorecard, Trees
+from cairn.exact.reference import RAW_ONE, linear_raw, score_of_raw, scorecard_raw
 from cairn.primitives.fixed import PPM, RAW_BITS, SIGMOID_LIMIT, SIGMOID_TABLE
 
 Kernel = Literal["auto", "numba", "numpy"]
 
 _FRACTION_BITS = 24
-"""Bits of a raw output behind the step of the sigmoid's table; its values have as many."""
+"""Bits of a raw output below the step of the sigmoid's table; the table's values have as many."""
 
 _SIGMOID_TABLE = np.array(SIGMOID_TABLE, np.int64)
 
@@ -32,14 +32,8 @@ def has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-class LinearScorer:
-    """Scores rows by a linear model or a scorecard."""
-
-    kernel = "numpy"
-
-
 class Scorer:
-    """Scores rows by one model whose form is checked."""
+    """Scores rows by one model whose form is checked. Threads may share it."""
 
     def __init__(self, model: ExactModel, *, kernel: Kernel = "auto") -> None:
         """Unpack the model; `auto` compiles where Numba is installed.
@@ -50,15 +44,145 @@ class Scorer:
         if kernel == "numba" and not has_numba():
             raise KernelUnavailableError("Numba is not installed; choose the kernel 'numpy'")
         self.model = model
-        self.kernel: Literal["numba", "numpy"] = "numpy"
-        if kernel != "numpy" and has_numba():
-            self.kernel = "numba"
+        self.kernel: Kernel = "numba" if kernel != "numpy" and has_numba() else "numpy"
         self._feature_count = len(model.features)
-        body = model.body
-        if isinstance(body, Scorecard):
-            card = body
-            self._raw_many = partial(_scorecard_raw, card)
-        elif isinstance(body, Linear):
-            self._raw_many = partial(_linear_raw, body)
+        self._raw: _ScorecardRaw | _LinearRaw | _TreesRaw
+        if isinstance(model.body, Scorecard):
+            self._raw = _ScorecardRaw(model.body)
+        elif isinstance(model.body, Linear):
+            self._raw = _LinearRaw(model.body)
+        elif self.kernel == "numba":
+            self._raw = _CompiledTreesRaw(model.body, self._feature_count)
         else:
-            self._raw_many = None
+            self._raw = _TreesRaw(model.body, self._feature_count)
+
+    def warm_up(self) -> None:
+        """Compile, or load from Numba's cache, what this model needs; later calls are fast."""
+        row = (0,) * self._feature_count
+        self.score_one(row)
+        self.score(np.array([row], np.int64))
+
+    def score(self, rows: Int64s) -> tuple[Int64s, Int64s]:
+        """Return the raw output in 2^-32 and the score in parts per million of each row.
+
+        Args:
+            rows: Shape (rows, features), int64. Each row fits the input schema (`check_row`).
+
+        Raises:
+            ModelInputError: Another shape or type.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self._feature_count or rows.dtype != np.int64:
+            raise ModelInputError(f"rows are int64 of shape (n, {self._feature_count})")
+        raw = self._raw.many(np.ascontiguousarray(rows))
+        return raw, scores_of_raw(raw, self.model.link)
+
+    def score_one(self, row: Sequence[int]) -> tuple[int, int]:
+        """Return the raw output and the score of one row, which fits the input schema.
+
+        Raises:
+            ModelInputError: Another number of values.
+        """
+        if len(row) != self._feature_count:
+            raise ModelInputError(f"the row has {len(row)} values, not {self._feature_count}")
+        raw = self._raw.one(row)
+        return raw, score_of_raw(raw, self.model.link)
+
+
+def scores_of_raw(raw: Int64s, link: str) -> Int64s:
+    """Return `reference.score_of_raw` of each raw output."""
+    if link == "identity":
+        return (np.clip(raw, 0, RAW_ONE) * PPM + RAW_ONE // 2) >> RAW_BITS
+    magnitude = np.abs(np.clip(raw, -SIGMOID_LIMIT, SIGMOID_LIMIT))
+    index = magnitude >> _FRACTION_BITS
+    low = _SIGMOID_TABLE[index]
+    rise = _SIGMOID_TABLE[index + 1] - low
+    fraction = magnitude & ((1 << _FRACTION_BITS) - 1)
+    half = 1 << (_FRACTION_BITS - 1)
+    ppm = (low + (rise * fraction >> _FRACTION_BITS) + half) >> _FRACTION_BITS
+    scores: Int64s = np.where(raw < 0, PPM - ppm, ppm)
+    return scores
+
+
+class _ScorecardRaw:
+    def __init__(self, card: Scorecard) -> None:
+        self._card = card
+        self._bounds = [np.array(entry.upper_bounds, np.int64) for entry in card.bins]
+        self._points = [np.array(entry.points, np.int64) for entry in card.bins]
+
+    def one(self, row: Sequence[int]) -> int:
+        return scorecard_raw(self._card, row)
+
+    def many(self, rows: Int64s) -> Int64s:
+        card = self._card
+        points = np.full(len(rows), card.base_points, np.int64)
+        for entry, bounds, bin_points in zip(card.bins, self._bounds, self._points, strict=True):
+            points += bin_points[np.searchsorted(bounds, rows[:, entry.feature], side="left")]
+        raw: Int64s = card.base + points * card.raw_per_point
+        return raw
+
+
+class _LinearRaw:
+    def __init__(self, linear: Linear) -> None:
+        self._linear = linear
+        self._weights = np.array([entry.weight for entry in linear.weights], np.int64)
+        self._lows = np.array([entry.low for entry in linear.weights], np.int64)
+        self._highs = np.array([entry.high for entry in linear.weights], np.int64)
+
+    def one(self, row: Sequence[int]) -> int:
+        return linear_raw(self._linear, row)
+
+    def many(self, rows: Int64s) -> Int64s:
+        total = (np.clip(rows, self._lows, self._highs) * self._weights).sum(axis=1)
+        raw: Int64s = self._linear.base + (total >> self._linear.shift_bits)
+        return raw
+
+
+class _TreesRaw:
+    def __init__(self, trees: Trees, feature_count: int) -> None:
+        self._layout = lay_out(trees, feature_count)
+        self._offset = trees.base + trees.divisor // 2
+        self._divisor = trees.divisor
+
+    def one(self, row: Sequence[int]) -> int:
+        return (self._sum_one(np.array(row, np.int64)) + self._offset) // self._divisor
+
+    def many(self, rows: Int64s) -> Int64s:
+        return (self._sum_many(rows) + self._offset) // self._divisor
+
+    def _sum_one(self, row: Int64s) -> int:
+        return int(walks.sum_leaves(self._layout, row[None, :])[0])
+
+    def _sum_many(self, rows: Int64s) -> Int64s:
+        return walks.sum_leaves(self._layout, rows)
+
+
+class _CompiledTreesRaw(_TreesRaw):
+    def __init__(self, trees: Trees, feature_count: int) -> None:
+        super().__init__(trees, feature_count)
+        from cairn.exact import kernels  # Importing Numba takes half a second.
+
+        layout = self._layout
+        if isinstance(layout, PerfectTrees):
+            self._arrays: tuple[Any, ...] = (
+                layout.features,
+                layout.thresholds,
+                layout.leaves,
+                layout.depth,
+            )
+            self._one_kernel, self._many_kernel = kernels.sum_perfect_one, kernels.sum_perfect
+        else:
+            self._arrays = (
+                layout.roots,
+                layout.features,
+                layout.thresholds,
+                layout.children,
+                layout.leaves,
+            )
+            self._one_kernel, self._many_kernel = kernels.sum_sparse_one, kernels.sum_sparse
+
+    def _sum_one(self, row: Int64s) -> int:
+        return int(self._one_kernel(row, *self._arrays))
+
+    def _sum_many(self, rows: Int64s) -> Int64s:
+        sums: Int64s = self._many_kernel(rows, *self._arrays)
+        return sums

@@ -24,13 +24,13 @@ def sum_leaves(layout: PerfectTrees | SparseTrees, rows: Int64s) -> Int64s:
 
 def _walk_perfect(layout: PerfectTrees, rows: Int64s) -> Int64s:
     tree_count, inner = layout.features.shape
-    features, thresholds = layout.features.ravel(), layout.thresholds.ravel()
+    features, thresholds = layout.features.ravel().astype(np.intp), layout.thresholds.ravel()
     first = np.arange(tree_count) * inner
     node = np.zeros((len(rows), tree_count), np.int64)
     for _ in range(layout.depth):
         place = first + node
-        right = np.take_along_axis(rows, features[place].astype(np.int64), axis=1) > thresholds[place]
-        node = 2 * node + 1 + right
+        compared = np.take_along_axis(rows, features[place], axis=1)
+        node = 2 * node + 1 + (compared > thresholds[place])
     # The leaves of tree t begin at t * (inner + 1), and leaf 0 is node `inner`.
     sums: Int64s = layout.leaves.ravel()[node + first + np.arange(tree_count) - inner].sum(axis=1)
     return sums

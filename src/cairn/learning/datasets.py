@@ -35,6 +35,8 @@ from cairn.primitives.merkle import inclusion_proof_of, leaf_hash, root_of
 
 ROW_FORMAT_VERSION = 1
 MANIFEST_FORMAT = "cairn-dataset-manifest"
+SALT_SCHEME = "subject-hmac-shake256"
+"""Name of how the salts are derived, as a registration states it; see `commitments`."""
 MANIFEST_SUFFIX = ".manifest.json"
 ROWS_SUFFIX = ".rows"
 SALTS_SUFFIX = ".salts"
@@ -49,6 +51,9 @@ _MANIFEST_KEYS = (
     "format",
     "version",
     "name",
+    "size_bytes",
+    "licence",
+    "synthetic",
     "schema",
     "context",
     "row_count",
@@ -72,6 +77,12 @@ class Manifest:
     rows: tuple[bytes, ...] = field(repr=False)
     """The row commitments in order."""
     row_root: bytes
+    size_bytes: int
+    """Size of the file."""
+    licence: str = ""
+    """Under which terms the data may be used, for people."""
+    synthetic: bool = False
+    """Whether the rows were generated; it travels with the data set everywhere."""
 
     @property
     def row_count(self) -> int:
@@ -100,6 +111,9 @@ class Manifest:
             "format": MANIFEST_FORMAT,
             "version": ROW_FORMAT_VERSION,
             "name": self.name,
+            "size_bytes": self.size_bytes,
+            "licence": self.licence,
+            "synthetic": self.synthetic,
             "schema": self.schema.to_mapping(),
             "context": self.context.hex(),
             "row_count": self.row_count,
@@ -147,18 +161,39 @@ def load_manifest(path: Path) -> Manifest:
         )
     if content["format"] != MANIFEST_FORMAT or content["version"] != ROW_FORMAT_VERSION:
         raise ManifestError(f"{path} is a manifest of another format or version")
+    types = {"name": str, "size_bytes": int, "licence": str, "synthetic": bool, "schema": dict}
+    for key, kind in types.items():
+        if type(content[key]) is not kind:
+            raise ManifestError(f"{path}: {key} is not of the kind {kind.__name__}")
     try:
         schema = schema_from_mapping(content["schema"])
         context = bytes.fromhex(content["context"])
         committed_file = bytes.fromhex(content["file_commitment"])
     except (DatasetError, ValueError, TypeError) as error:
         raise ManifestError(f"{path} is malformed: {error}") from error
-    size = DIGEST_SIZE_BYTES
-    rows = tuple(raw_rows[at : at + size] for at in range(0, len(raw_rows), size))
-    root = root_of(leaf_hash(row) for row in rows)
-    manifest = Manifest(str(content["name"]), schema, context, committed_file, rows, root)
+    rows = _split_rows(path, raw_rows)
+    manifest = Manifest(
+        name=content["name"],
+        schema=schema,
+        context=context,
+        file_commitment=committed_file,
+        rows=rows,
+        row_root=root_of(leaf_hash(row) for row in rows),
+        size_bytes=content["size_bytes"],
+        licence=content["licence"],
+        synthetic=content["synthetic"],
+    )
     _check_stated(path, content, manifest)
     return manifest
+
+
+def _split_rows(path: Path, raw: bytes) -> tuple[bytes, ...]:
+    """Return the row commitments of the file beside a manifest."""
+    count, rest = divmod(len(raw), DIGEST_SIZE_BYTES)
+    if rest or not count:
+        raise ManifestError(f"{rows_path(path)} does not hold whole row commitments")
+    ends = range(DIGEST_SIZE_BYTES, len(raw) + 1, DIGEST_SIZE_BYTES)
+    return tuple(raw[end - DIGEST_SIZE_BYTES : end] for end in ends)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -188,8 +223,12 @@ def _check_stated(path: Path, content: dict[str, Any], manifest: Manifest) -> No
 # --- committing ----------------------------------------------------------------------------------
 
 
-def commit_file(path: Path, schema: Schema, keys: SubjectKeys) -> Manifest:
+def commit_file(
+    path: Path, schema: Schema, keys: SubjectKeys, *, licence: str = "", synthetic: bool = False
+) -> Manifest:
     """Return the manifest of the file at `path`; `keys` gains what the data set needs.
+
+    Save `keys` before the commitment is published: without them it can never be opened.
 
     Raises:
         DatasetError: The file is not as the schema says.
@@ -211,6 +250,9 @@ def commit_file(path: Path, schema: Schema, keys: SubjectKeys) -> Manifest:
         file_commitment=file_commitment(keys.new_file_salt(context), _file_digest(path)),
         rows=rows,
         row_root=root_of(leaf_hash(row) for row in rows),
+        size_bytes=path.stat().st_size,
+        licence=licence,
+        synthetic=synthetic,
     )
 
 

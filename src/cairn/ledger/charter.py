@@ -64,10 +64,15 @@ def charter_digest(charter: bytes) -> Digest:
     return tagged_hash(b"cairn/charter", charter)
 
 
+def chain_id_suffix(genesis_digest: bytes) -> str:
+    """Return the 32 base32 characters with which the chain id of a charter ends."""
+    return b32encode(genesis_digest[:20]).decode().lower()
+
+
 def chain_id_of(charter: bytes) -> str:
     """Return the chain id: the charter's name, '-' and 32 base32 characters of its digest."""
     name = CHARTER_DECODER.decode(charter).name
-    return name + "-" + b32encode(charter_digest(charter)[:20]).decode().lower()
+    return f"{name}-{chain_id_suffix(charter_digest(charter))}"
 
 
 def sign_charter(charter: Charter, keys: list[SigningKey]) -> SignedCharter:

@@ -42,12 +42,11 @@ from cairn.ledger.receipts import (
     Result,
     not_admitted,
 )
-from cairn.ledger.records import HISTORY, HistoryLeaf, leaf_key, node_key
+from cairn.ledger.records import HISTORY, HistoryLeaf, application_hash, leaf_key, node_key
 from cairn.ledger.state import WorkingState
 from cairn.ledger.transactions import ATOMIC, Body
 from cairn.primitives import trie
 from cairn.primitives.encoding import Decoder, Record, encode
-from cairn.primitives.hashes import Digest, tagged_hash
 from cairn.primitives.merkle import Frontier, leaf_hash, root_of
 
 STATE_VERSION = 1
@@ -89,11 +88,6 @@ class BlockResult:
     changes: ChangeSet
     changed_rows: dict[bytes, tuple[Any, Any, Any]]
     """`key -> (table, old, new)` for incremental invariants and reports."""
-
-
-def application_hash(state_root: bytes, history_size: int, history_root: bytes) -> Digest:
-    """Return the hash that the next header carries; it binds the history's size beside its root."""
-    return tagged_hash(b"cairn/app", state_root, history_size.to_bytes(8, "big"), history_root)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,9 @@ A message is a tagged array, `["bank/transfer", field, …]`. What no state coul
 refused by the field's bounds (the transaction is malformed) or by `validate` (the operation is).
 """
 
+from collections.abc import Sequence
+from typing import Any, Union
+
 from cairn.primitives.encoding import Record
 
 
@@ -20,3 +23,8 @@ class Message(Record):
 
 class Event(Record):
     """A fact in the past tense that a receipt records; subclasses give their tag as messages do."""
+
+
+def union_of(types: Sequence[type[Record]]) -> Any:
+    """Return the union of tagged records that a decoder tells apart by their tags."""
+    return Union[tuple(types)]  # noqa: UP007 - the members are known at run time only

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from cairn.ledger.changes import StateReader
 from cairn.ledger.hooks import (
@@ -13,10 +13,10 @@ from cairn.ledger.hooks import (
     NextDue,
     PrepareBlock,
 )
-from cairn.ledger.messages import Event, Message
+from cairn.ledger.messages import Event, Message, union_of
 from cairn.ledger.parameters import LEDGER_PARAMETERS, Parameter
 from cairn.ledger.records import Series, Table
-from cairn.ledger.transactions import Body
+from cairn.ledger.transactions import Body, body_decoder
 from cairn.primitives.encoding import Decoder, Record
 
 OPERATION_COST = 100
@@ -99,9 +99,9 @@ class Registry:
         declared += [series.table for module in self.modules for series in module.series]
         self.tables = {table.prefix: table for table in declared}
         assert len(self.tables) == len(declared), "a table is declared twice"
-        self.body_decoder = Decoder(_body_type(list(self.specs)))
+        self.body_decoder = body_decoder(list(self.specs))
         events = [event for module in self.modules for event in module.events]
-        self.event_decoder = Decoder(Union[tuple(events)] if events else Event)  # noqa: UP007 - built at run time
+        self.event_decoder = Decoder(union_of(events))
 
     def hook(self, name: str) -> Callable[..., Any] | None:
         """Return the one hook of this name among the modules, or None if no module has it."""
@@ -112,10 +112,3 @@ class Registry:
     def hooks(self, name: str) -> Sequence[Callable[..., Any]]:
         """Return the hooks of this name, in the modules' order."""
         return [hook for module in self.modules if (hook := getattr(module, name)) is not None]
-
-
-def _body_type(messages: list[type[Message]]) -> type[Body]:
-    """Return `Body` with `operations` narrowed to the union of `messages`."""
-    union: Any = Union[tuple(messages)] if messages else Message  # noqa: UP007 - built at run time
-    annotations = {"operations": tuple[union, ...]}
-    return type("Body", (Body,), {"__annotations__": annotations, "__module__": Body.__module__})

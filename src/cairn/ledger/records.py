@@ -8,8 +8,8 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta
 
-from cairn.primitives.encoding import Decoder, Record, encode
-from cairn.primitives.hashes import Digest
+from cairn.primitives.encoding import Decoder, NonCanonicalError, Record, encode
+from cairn.primitives.hashes import Digest, tagged_hash
 from cairn.primitives.merkle import Frontier, leaf_hash
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -41,24 +41,32 @@ def key_part(part: KeyPart) -> bytes:
 
 
 def split_key(key: bytes) -> tuple[bytes, ...]:
-    """Return the parts of a row key; the first two are the module and the table."""
+    """Return the parts of a row key; the first two are the module and the table.
+
+    Raises:
+        NonCanonicalError: The bytes are not a row key.
+    """
     parts = []
     position = 0
     while position < len(key):
         end = position + 1 + key[position]
+        if end > len(key):
+            raise NonCanonicalError("the last part of a row key is truncated")
         parts.append(key[position + 1 : end])
         position = end
+    if len(parts) < 2:
+        raise NonCanonicalError("a row key names a module and a table")
     return tuple(parts)
 
 
 def describe_key(key: bytes) -> str:
     """Return a row key as people read it: `module/table` and the other parts in hex or text."""
-    module, table, *rest = split_key(key)
-    shown = [
-        part.decode() if part.isascii() and part.decode().isprintable() else part.hex()
-        for part in rest
-    ]
-    return "/".join((module.decode(), table.decode(), *shown))
+    return "/".join(_shown(part) for part in split_key(key))
+
+
+def _shown(part: bytes) -> str:
+    text = part.decode("ascii", errors="replace")
+    return text if part.isascii() and text.isprintable() else part.hex()
 
 
 class Table(Generic[RecordT]):
@@ -195,3 +203,11 @@ class HistoryLeaf(Record):
     transaction_count: int
     receipt_count: int
     """Equal to the transaction count, or one more when end-of-block work left a receipt."""
+
+
+HISTORY_DECODER: Decoder[HistoryLeaf] = Decoder(HistoryLeaf)
+
+
+def application_hash(state_root: bytes, history_size: int, history_root: bytes) -> Digest:
+    """Return the hash that the next header carries; it binds the history's size beside its root."""
+    return tagged_hash(b"cairn/app", state_root, history_size.to_bytes(8, "big"), history_root)

@@ -4,11 +4,12 @@ Signed are a domain prefix and the body's bytes exactly as sent, so nobody re-en
 signed; the transaction's id is the hash of those same bytes.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
-from cairn.ledger.messages import Message
+from cairn.ledger.messages import Message, union_of
 from cairn.ledger.records import AccountIdField, PublicKeyField
 from cairn.primitives.encoding import Decoder, NonCanonicalError, Record, encode
 from cairn.primitives.hashes import Digest, tagged_hash
@@ -48,6 +49,13 @@ class Body(Record):
     valid_until: Annotated[int, Meta(ge=1, le=2**53)]
     """Last height at which the transaction may enter a block."""
     operations: tuple[Message, ...]
+
+
+def body_decoder(messages: Sequence[type[Message]]) -> Decoder[Body]:
+    """Return the decoder of bodies whose operations are `messages` and no others."""
+    annotations = {"operations": tuple[union_of(messages), ...]}  # type: ignore[misc]
+    narrowed = {"__annotations__": annotations, "__module__": Body.__module__}
+    return Decoder(type("Body", (Body,), narrowed))
 
 
 TRANSACTION_DECODER: Decoder[Transaction] = Decoder(Transaction)

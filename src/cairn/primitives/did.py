@@ -43,7 +43,9 @@ def parse_did_key(text: str) -> PublicKey:
         raise InvalidKeyError("a key is written did:key:z…")
     payload = text[len(_SCHEME) :]
     if len(payload) != _PAYLOAD_CHARACTERS:
-        raise InvalidKeyError(f"an ed25519 did:key has {_PAYLOAD_CHARACTERS} characters after the z")
+        raise InvalidKeyError(
+            f"an ed25519 did:key has {_PAYLOAD_CHARACTERS} characters after the z"
+        )
     number = 0
     for character in payload:
         value = _VALUES.get(character)

@@ -22,11 +22,12 @@ INT_MAX = 2**63 - 1
 
 _ARRAY16 = 0xDC
 _ARRAY32 = 0xDD
+_UINT64 = 0xCF
 
 # What follows each first byte: a fixed number of payload bytes, or the width of a length field.
 _FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0}
-_FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-_FIXED |= {byte: 0 for byte in (*range(0x80), *range(0xE0, 0x100))}
+_FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_FIXED |= dict.fromkeys((*range(0x80), *range(0xE0, 0x100)), 0)
 _FIXED |= {0xA0 + length: length for length in range(32)}
 _LENGTH_WIDTH = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 # A table over all first bytes: payload bytes to skip, or -1 where the slow branch decides.
@@ -66,8 +67,9 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
     bytes and arrays. Maps, floats and extension types are refused here by their first byte.
 
     Raises:
-        NonCanonicalError: A kind that records do not use, nesting beyond `depth_max`, an array that
-            claims more elements than there are bytes, a truncated value, or trailing bytes.
+        NonCanonicalError: A kind that records do not use, an integer above `INT_MAX`, nesting
+            beyond `depth_max`, an array that claims more elements than there are bytes, a
+            truncated value, or trailing bytes.
     """
     size = len(raw)
     position = 0
@@ -84,6 +86,10 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
             width = _LENGTH_WIDTH[first]
             body = position + 1 + width
             position = body + int.from_bytes(raw[position + 1 : body], "big")
+        elif first == _UINT64:
+            if raw[position + 1 : position + 2] >= b"\x80":
+                raise NonCanonicalError(f"an integer above {INT_MAX}")
+            position += 9
         else:
             count, position = _array_header(raw, position, first)
             if count > size - position:
@@ -142,5 +148,5 @@ class Decoder(Generic[RecordT]):
         return value  # type: ignore[no-any-return]
 
     def decode_trusted(self, raw: bytes) -> RecordT:
-        """Return the value of bytes that this process encoded itself, without checking them again."""
+        """Return the value of bytes that this process encoded itself, with no further check."""
         return self._decode(raw)  # type: ignore[no-any-return]

@@ -1,14 +1,14 @@
 """Fixed-point integers: every division says how it rounds, every result fits in int64.
 
-Consensus holds fractions as integers with a fixed denominator: parts per million (`ppm`) for scores,
-basis points (`bps`) for fees and quorums, and multiples of 2^-32 for raw model outputs.
+Consensus holds fractions as integers with a fixed denominator: parts per million (`ppm`) for
+scores, basis points (`bps`) for fees and quorums, multiples of 2^-32 for raw model outputs.
 
 `sigmoid_ppm` is the logistic function on integers. Over |x| < 16 it interpolates linearly between
 4,097 table values 1/256 apart, held as ppm at 2^-24, and rounds half up; beyond that it is 0 or
-1,000,000. Negative inputs mirror: `sigmoid_ppm(-x) == PPM - sigmoid_ppm(x)`. It is monotone, and the
-largest error against the real function is below 0.69 ppm: 0.50 from rounding and, at |x| = 1.3,
-0.19 from the interpolation ((1/256)^2 / 8 * 0.0963). The table is computed at import with integers
-of 160 fractional bits, so it is the same everywhere.
+1,000,000. Negative inputs mirror: `sigmoid_ppm(-x) == PPM - sigmoid_ppm(x)`. It is monotone, and
+the largest error against the real function is below 0.69 ppm: 0.50 from rounding and, at
+|x| = 1.3, 0.19 from the interpolation ((1/256)^2 / 8 * 0.0963). The table is computed at import
+with integers of 160 fractional bits, so it is the same everywhere.
 
 To vectorise it bit for bit, do the same on int64 arrays; no step leaves int64 (the largest, the
 product, stays below 2^58):

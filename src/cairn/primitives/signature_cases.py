@@ -1,7 +1,7 @@
 """Crafted signatures with the verdict that consensus needs, for the self-test at start.
 
-The same cases, with the reasons rule by rule, are `vectors/signatures.json`; the tests make both from
-fixed scalars and compare them.
+The same cases, with the reasons rule by rule, are `vectors/signatures.json`; the tests make them
+from fixed scalars and compare all three.
 """
 
 from typing import NamedTuple

@@ -9,8 +9,8 @@ PyNaCl 1.6.2:
 1. The signature is 64 bytes, R then S, and S is below the group order L (no `S + L`).
 2. R and the key A are not points of small order, in any encoding.
 3. A is encoded canonically (y < p).
-4. `SB - hA`, encoded, equals R byte for byte: no multiplication by the cofactor, and a non-canonical
-   R never matches.
+4. `SB - hA`, encoded, equals R byte for byte: no multiplication by the cofactor, and a
+   non-canonical R never matches.
 
 Other libraries, and other versions of this one, decide differently at 2, 3 or 4, which would fork a
 chain; so a node runs `self_test` before it starts.
@@ -68,6 +68,11 @@ class SigningKey:
             raise InvalidKeyError(f"a seed has {SEED_SIZE_BYTES} bytes, not {len(seed)}")
         public, secret = crypto_sign_seed_keypair(seed)
         return cls(secret, PublicKey(KEY_PREFIX + public))
+
+    @property
+    def seed(self) -> bytes:
+        """The seed of 32 bytes, for whoever keeps the key encrypted at rest."""
+        return self._secret[:SEED_SIZE_BYTES]
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`, 64 bytes, the same for the same message."""

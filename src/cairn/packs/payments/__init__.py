@@ -1,1 +1,1 @@
-"""Payments: a seeded generator, a column mapping, the two-line rule and the comparison of a model with it."""
+"""Payments: generator, column mapping, the two-line rule, comparison of a model with it."""

@@ -5,7 +5,7 @@ salaries and transfers between friends, so that fan-in, fan-out and large sums a
 any crime. On top of it six patterns, each fraud labelled with its own:
 
     stolen_card  a small test payment, then a burst at shops that the customer never used
-    terminal     a compromised terminal: for some days its former customers are charged, mostly at night
+    terminal     for some days the customers of one shop are charged there, mostly at night
     mule         victims pay into one account within hours, which passes the money on at once
     cycle        money goes round a ring of accounts and comes back, a little less at each step
     fan_in       many accounts pay sums just below a reporting limit into one
@@ -17,6 +17,7 @@ Every name begins with `syn-`, so that no synthetic payment can be taken for a r
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 
 from cairn.learning.tables import write_table
 from cairn.packs.payments.records import Integers, Payments, table_of
+
+Reals = NDArray[np.floating[Any]]
 
 SECOND_MS = 1000
 HOUR_MS = 3_600 * SECOND_MS
@@ -79,15 +82,15 @@ class _Town:
 
     settings: GeneratorSettings
     names: list[str]
-    weight: NDArray[np.float64]
+    weight: Reals
     """How often each customer pays, summing to 1."""
-    level: NDArray[np.float64]
+    level: Reals
     """Logarithm of each customer's usual amount in cents."""
     shops: Integers
     """Preferred merchants of each customer, shape (customers, 8)."""
     friends: Integers
     """Friends of each customer, shape (customers, 4)."""
-    popularity: NDArray[np.float64]
+    popularity: Reals
     landlords: Integers
     employers: Integers
 
@@ -122,17 +125,16 @@ def _build_town(settings: GeneratorSettings, rng: Generator) -> _Town:
     names += [f"syn-l{number:05d}" for number in range(landlords)]
     names += [f"syn-e{number:05d}" for number in range(employers)]
     weight = rng.gamma(1.5, size=customers) + 0.05
-    popularity = 1.0 / (np.arange(merchants) + 3.0)
-    popularity /= popularity.sum()
+    popularity: Reals = 1.0 / (np.arange(merchants) + 3.0)
     first = customers + merchants
     return _Town(
         settings=settings,
         names=names,
         weight=weight / weight.sum(),
         level=rng.normal(7.8, 0.6, customers),
-        shops=customers + rng.choice(merchants, (customers, 8), p=popularity),
+        shops=customers + rng.choice(merchants, (customers, 8), p=popularity / popularity.sum()),
         friends=rng.integers(0, customers, (customers, 4)),
-        popularity=popularity,
+        popularity=popularity / popularity.sum(),
         landlords=np.arange(first, first + landlords),
         employers=np.arange(first + landlords, first + landlords + employers),
     )
@@ -236,7 +238,8 @@ def _cycle(town: _Town, rng: Generator) -> _Batch:
     size = int(rng.integers(3, 8))
     ring = rng.choice(town.settings.customers, size, replace=False)
     gaps = rng.exponential(5 * 3_600, size).astype(np.int64) + 60
-    amount = rng.uniform(2_000, 9_000) * 100 * np.cumprod(rng.uniform(0.93, 0.995, size))
+    kept: Reals = np.cumprod(rng.uniform(0.93, 0.995, size))
+    amount = rng.uniform(2_000, 9_000) * 100 * kept
     time = _start(town.settings, rng) + np.cumsum(gaps) * SECOND_MS
     return _Batch(time, ring, np.roll(ring, -1), _cents(amount))
 
@@ -310,7 +313,7 @@ def _merchants(town: _Town, rng: Generator, count: int, *, uniform: bool = False
     return (town.settings.customers + chosen).astype(np.int64)
 
 
-def _cents(amount: NDArray[np.float64]) -> Integers:
+def _cents(amount: Reals) -> Integers:
     """Return amounts in whole cents, at least 50."""
     return np.rint(amount).astype(np.int64).clip(50)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.learning.schemas import Column, Kind, Schema
-from cairn.learning.tables import Table
+from cairn.learning.tables import Table, Value
 
 Integers = NDArray[np.int64]
 
@@ -72,14 +72,14 @@ class Payments:
 def table_of(payments: Payments) -> Table:
     """Return `payments` as a table with the canonical columns."""
     labels = [None if label == LABEL_UNKNOWN else bool(label) for label in payments.label.tolist()]
-    columns = (
+    columns: tuple[list[Value], ...] = (
         list(payments.tx_id),
         payments.booked_at.tolist(),
         list(payments.payer),
         list(payments.payee),
         payments.amount_units.tolist(),
         list(payments.asset),
-        labels,
+        list(labels),
         [scenario or None for scenario in payments.scenario],
     )
     return Table(PAYMENT_SCHEMA, columns, len(payments))

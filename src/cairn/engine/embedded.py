@@ -1,0 +1,359 @@
+"""The embedded engine: one process orders blocks, in CometBFT's header format, signed by one validator.
+
+A block is executed before it is logged, so that a fault leaves nothing durable; the log append is
+the commit point, and nothing signed leaves the process before it. After a block that changed the
+application hash comes one more, whose header commits to that hash; then the engine rests until a
+transaction arrives, something falls due, a proof needs a later time, or a third of the trusting
+period has passed.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from cairn.engine.base import (
+    LOG_ENTRY_VERSION,
+    Application,
+    Chain,
+    Clock,
+    LogEntry,
+    OrderedBlock,
+    block_id_of,
+    transaction_results_hash,
+)
+from cairn.engine.errors import (
+    DoubleSignError,
+    EngineFault,
+    EngineRequestError,
+    EngineStoppedError,
+    FutureTimeError,
+    TimedOutError,
+)
+from cairn.ledger.errors import Fault
+from cairn.ledger.execution import STATE_VERSION
+from cairn.primitives.light import (
+    EMPTY_EVIDENCE_HASH,
+    FLAG_COMMIT,
+    NIL_BLOCK_ID,
+    BlockID,
+    Commit,
+    CommitSig,
+    ConsensusParams,
+    Header,
+    Timestamp,
+    Validator,
+    ValidatorSet,
+    commit_hash,
+    consensus_hash,
+    data_hash,
+    header_hash,
+    timestamp_of_ms,
+    validators_hash,
+    vote_sign_bytes,
+)
+from cairn.primitives.merkle import EMPTY_ROOT
+from cairn.primitives.signatures import SigningKey
+
+BLOCK_PROTOCOL = 11
+"""CometBFT's block protocol version, which headers carry."""
+REST_MS_MAX = 1_000
+"""Longest sleep of an idle engine, so that it notices when the clock is set."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSettings:
+    """How often blocks are made."""
+
+    interval_ms: int = 20
+    """Least time between two blocks, unless `block_operations` wait."""
+    block_operations: int = 2_000
+    """Waiting operations that make a block at once."""
+
+
+class BlockSigner:
+    """Signs blocks for one validator, each height once; the log's last height is the record."""
+
+    def __init__(self, key: SigningKey, power: int, last_height: int) -> None:
+        """Sign heights above `last_height`."""
+        self._key = key
+        self._last_height = last_height
+        validator = Validator(key.public_key, power)
+        self.validators = ValidatorSet((validator,))
+        self.validators_hash = validators_hash(self.validators)
+        self.address = validator.address
+
+    def sign(self, chain_id: str, height: int, block_id: BlockID, at: Timestamp) -> Commit:
+        """Return the commit of a block.
+
+        Raises:
+            DoubleSignError: The height, or a later one, was signed before.
+        """
+        if height <= self._last_height:
+            raise DoubleSignError(f"height {height} is signed already")
+        self._last_height = height
+        signature = self._key.sign(vote_sign_bytes(chain_id, height, 0, block_id, at))
+        return Commit(height, 0, block_id, (CommitSig(FLAG_COMMIT, self.address, at, signature),))
+
+
+class EmbeddedEngine:
+    """Makes blocks from a thread of its own (`start`), or one at a time by hand (`step`)."""
+
+    def __init__(  # noqa: PLR0913 - what a block needs, each once
+        self,
+        application: Application,
+        chain: Chain,
+        signer: BlockSigner,
+        *,
+        clock: Clock,
+        trusting_period_ms: int,
+        settings: EmbeddedSettings,
+    ) -> None:
+        """Continue `chain`."""
+        self._application = application
+        self._signer = signer
+        self._clock = clock
+        self._settings = settings
+        self._heartbeat_ms = max(1, trusting_period_ms // 3)
+        self._consensus_hash = consensus_hash(ConsensusParams())
+        self._condition = threading.Condition()
+        self._step_lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._last_made_ms = 0
+        self._ignored_due_ms: int | None = None
+        self._wanted_ms: int | None = None
+        self.fault: Fault | None = None
+        """Why the engine stopped by itself; None while all is well."""
+        self.chain = chain
+        """The last block, and what the next header will carry."""
+
+    # The thread
+
+    def start(self) -> None:
+        """Make blocks from now on."""
+        assert self._thread is None, "the engine runs already"
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="cairn-blocks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the block under way and make no more."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+            self._thread = None
+
+    def wake(self) -> None:
+        """Look again whether a block is due."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                if self._stopping or self.fault is not None:
+                    return
+                wait_ms = self._wait_ms()
+                if wait_ms > 0:
+                    self._condition.wait(wait_ms / 1000)
+                    continue
+            try:
+                self.step()
+            except Fault:
+                return
+
+    # Blocks
+
+    def advance(self, time_ms: int, timeout_seconds: float = 10.0) -> None:
+        """Return once a header of at least `time_ms` commits to the newest application hash.
+
+        Raises:
+            FutureTimeError: `time_ms` lies ahead of the clock.
+            TimedOutError: It did not happen in time.
+            EngineStoppedError: The engine was stopped.
+            Fault: The engine has stopped by itself.
+        """
+        if time_ms > max(self._clock.now_ms(), self.chain.time_ms):
+            raise FutureTimeError(f"time {time_ms} lies ahead of the clock")
+        with self._condition:
+            if self._reached(time_ms):
+                return
+            self._wanted_ms = max(time_ms, self._wanted_ms or 0)
+            self._condition.notify_all()
+        if self._thread is None:
+            self._advance_by_hand(time_ms)
+            return
+        with self._condition:
+            done = self._condition.wait_for(
+                lambda: self._reached(time_ms) or self.fault is not None or self._stopping,
+                timeout_seconds,
+            )
+        if self.fault is not None:
+            raise self.fault
+        if not self._reached(time_ms):
+            raise EngineStoppedError if done else TimedOutError("no block came in time")
+
+    def _advance_by_hand(self, time_ms: int) -> None:
+        while not self._reached(time_ms):
+            self.step()
+
+    def _reached(self, time_ms: int) -> bool:
+        return self.chain.is_proved and self.chain.time_ms >= time_ms
+
+    def step(self) -> bool:
+        """Make a block if one is due, and return whether one was made.
+
+        Raises:
+            Fault: Execution or the log failed, now or earlier; the engine makes no more blocks.
+        """
+        with self._step_lock:
+            if self.fault is not None:
+                raise self.fault
+            try:
+                made = self._step()
+            except Fault as fault:
+                self._fail(fault)
+                raise
+            except Exception as error:
+                fault = EngineFault(f"block {self.chain.height + 1}: {error!r}")
+                self._fail(fault)
+                raise fault from error
+        with self._condition:
+            self._condition.notify_all()
+        return made
+
+    def fail(self, fault: Fault) -> None:
+        """Stop because something that the engine rests on has failed."""
+        self._fail(fault)
+
+    def _fail(self, fault: Fault) -> None:
+        with self._condition:
+            if self.fault is None:
+                self.fault = fault
+            self._condition.notify_all()
+
+    def _step(self) -> bool:
+        now = self._clock.now_ms()
+        if self._wait_ms() > 0:
+            return False
+        raws = self._application.propose()
+        if not raws and not self._is_empty_block_due(now):
+            return False
+        self._make_block(now, raws)
+        return True
+
+    def _make_block(self, now: int, raws: list[bytes]) -> None:
+        """Order, execute, sign, log, apply and answer one block, in this order."""
+        chain = self.chain
+        time_ms = max(now, chain.time_ms + 1)
+        header = self._header(time_ms, raws)
+        block_hash = header_hash(header)
+        block = OrderedBlock(header.height, time_ms, block_hash, header.data_hash, raws)
+        result = self._application.finalize(block)
+        block_id = block_id_of(block_hash)
+        commit = self._signer.sign(chain.chain_id, header.height, block_id, header.time)
+        results = tuple(result.results)
+        entry = LogEntry(
+            LOG_ENTRY_VERSION, header, commit, tuple(raws), (), tuple(result.receipts), results
+        )
+        self._application.commit(entry, result)
+        self._last_made_ms = now
+        due = self._application.next_due_ms()
+        self._ignored_due_ms = due if due is not None and due <= time_ms else None
+        self.chain = Chain(
+            chain.chain_id, header, commit, results[: len(raws)], result.head.app_hash, time_ms
+        )
+        if self._wanted_ms is not None and self._reached(self._wanted_ms):
+            self._wanted_ms = None
+
+    def _header(self, time_ms: int, raws: list[bytes]) -> Header:
+        chain, signer = self.chain, self._signer
+        last = chain.commit
+        return Header(
+            version_block=BLOCK_PROTOCOL,
+            version_app=STATE_VERSION,
+            chain_id=chain.chain_id,
+            height=chain.height + 1,
+            time=timestamp_of_ms(time_ms),
+            last_block_id=NIL_BLOCK_ID if last is None else last.block_id,
+            last_commit_hash=EMPTY_ROOT if last is None else commit_hash(last),
+            data_hash=data_hash(raws),
+            validators_hash=signer.validators_hash,
+            next_validators_hash=signer.validators_hash,
+            consensus_hash=self._consensus_hash,
+            app_hash=chain.app_hash,
+            last_results_hash=transaction_results_hash(chain.results),
+            evidence_hash=EMPTY_EVIDENCE_HASH,
+            proposer_address=signer.address,
+        )
+
+    # When
+
+    def _wait_ms(self) -> int:
+        """Return how long to rest before looking again; 0 if there is something to do."""
+        now = self._clock.now_ms()
+        pending = self._application.pending_operations()
+        if pending >= self._settings.block_operations or self._wanted_ms is not None:
+            return 0
+        elapsed = now - self._last_made_ms
+        pause = self._settings.interval_ms - elapsed if elapsed >= 0 else 0
+        if pending or not self.chain.is_proved:
+            return max(0, pause)
+        next_ms = self._next_wake_ms()
+        return max(0, pause, min(next_ms - now, REST_MS_MAX))
+
+    def _next_wake_ms(self) -> int:
+        """Return when an idle ledger needs a block, or a look at its transactions."""
+        times = [self.chain.time_ms + self._heartbeat_ms]
+        due = self._due_ms()
+        if due is not None:
+            times.append(due)
+        overdue = self._application.next_overdue_ms()
+        if overdue is not None:
+            times.append(overdue)
+        return min(times)
+
+    def _due_ms(self) -> int | None:
+        """Return when end-of-block work falls due, unless a block has passed it by."""
+        due = self._application.next_due_ms()
+        return None if due == self._ignored_due_ms else due
+
+    def _is_empty_block_due(self, now: int) -> bool:
+        due = self._due_ms()
+        return (
+            self._wanted_ms is not None
+            or not self.chain.is_proved
+            or (due is not None and due <= now)
+            or now >= self.chain.time_ms + self._heartbeat_ms
+        )
+
+
+def require_running(engine: EmbeddedEngine) -> None:
+    """Raise the engine's fault, if it has one.
+
+    Raises:
+        Fault: The engine stopped by itself.
+        EngineRequestError: Never; callers catch both kinds in one place.
+    """
+    if engine.fault is not None:
+        raise engine.fault
+
+
+__all__ = [
+    "BlockSigner",
+    "EmbeddedEngine",
+    "EmbeddedSettings",
+    "EngineRequestError",
+    "SystemClock",
+    "require_running",
+]

@@ -1,0 +1,1 @@
+"""Value that settles on the ledger: assets, balances, escrow, freezes and holds."""

@@ -1,0 +1,1 @@
+"""Datasets: what was committed, who may use it, and every use."""

@@ -1,0 +1,24 @@
+"""The registration of data."""
+
+from cairn.ledger.module import MessageSpec, Module
+from cairn.modules.data import events, handlers, messages, records
+
+DATA = Module(
+    name="data",
+    messages=(
+        MessageSpec(messages.RegisterDataset, handlers.register_dataset),
+        MessageSpec(messages.WithdrawDataset, handlers.withdraw_dataset),
+        MessageSpec(messages.GrantUse, handlers.grant_use),
+        MessageSpec(messages.RevokeUse, handlers.revoke_use),
+        MessageSpec(messages.RecordUse, handlers.record_use),
+    ),
+    events=(
+        events.DatasetRegistered,
+        events.DatasetWithdrawn,
+        events.UseGranted,
+        events.UseRevoked,
+        events.UseRecorded,
+    ),
+    tables=(records.DATASETS, records.NAMES, records.CONSENTS),
+    series=(records.CHANGES, records.CONSENT_ENTRIES),
+)

@@ -1,0 +1,83 @@
+"""Rows and series of the datasets and of the consents to use them."""
+
+from typing import Literal
+
+from cairn.ledger.records import Series, Table
+from cairn.primitives.encoding import Record
+
+DATA_OWNER = "data-owner"
+"""Role that registers and withdraws an organisation's datasets, and says who may use them."""
+
+
+class Dataset(Record):
+    """A committed dataset; everything but `withdrawn_ms` stays as registered."""
+
+    name: str
+    version: int
+    owner: bytes
+    """Organisation whose data it is."""
+    registered_by: bytes
+    registered_ms: int
+    format_version: int
+    """Version of the row format; with the next four fields it is what the dataset's digest covers."""
+    row_root: bytes
+    """RFC 6962 root over the salted row commitments."""
+    row_count: int
+    schema_digest: bytes
+    file_commitment: bytes
+    """Salted commitment to the bytes of the file."""
+    size_bytes: int
+    licence: str
+    synthetic: bool
+    salt_scheme: str
+    """How the salts are derived, and so how they can be destroyed."""
+    withdrawn_ms: int
+    """Block time of the withdrawal, 0 while the dataset stands."""
+
+
+class DatasetName(Record):
+    """Which dataset an organisation calls by a name and version."""
+
+    dataset: bytes
+
+
+class Consent(Record):
+    """Leave of one account to use a dataset for one purpose."""
+
+    granted_by: bytes
+    granted_ms: int
+    until_ms: int
+    """The use must happen before this block time."""
+    revoked_ms: int
+    """Block time of the revocation, 0 while the consent stands."""
+
+
+class DatasetChange(Record):
+    """Entry of `data/changes`: a dataset came or was withdrawn."""
+
+    action: Literal["registered", "withdrawn"]
+    dataset: bytes
+    by: bytes
+
+
+class ConsentEntry(Record):
+    """Entry of `data/consents`: a consent was given, taken back or made use of."""
+
+    action: Literal["granted", "revoked", "used"]
+    account: bytes
+    """Who may use, or used, the dataset."""
+    purpose: str
+    until_ms: int
+    """End of the consent; 0 for a revocation and for a use by the owner's own people."""
+    by: bytes
+    reference: bytes
+    """What the use was: a digest or the id of a run; empty for a grant or revocation."""
+
+
+DATASETS: Table[Dataset] = Table("data", "dataset", (bytes,), Dataset)
+NAMES: Table[DatasetName] = Table("data", "name", (bytes, str, int), DatasetName)
+CONSENTS: Table[Consent] = Table("data", "consent", (bytes, bytes, str), Consent)
+
+CHANGES: Series[DatasetChange] = Series("data", "changes", (), DatasetChange)
+CONSENT_ENTRIES: Series[ConsentEntry] = Series("data", "consents", (bytes,), ConsentEntry)
+"""One series for each dataset."""

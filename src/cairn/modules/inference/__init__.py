@@ -1,0 +1,1 @@
+"""Predictions: scores that the ledger computed or that were recorded with it."""

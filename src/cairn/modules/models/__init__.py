@@ -1,0 +1,1 @@
+"""Models: their bytes, versions, deployments and which version is live."""

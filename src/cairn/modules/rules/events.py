@@ -1,0 +1,68 @@
+"""Facts about rules, and what rules found."""
+
+from cairn.ledger.messages import Event
+
+
+class RuleSubmitted(Event, tag="rules/rule_submitted"):
+    """A rule has a new version."""
+
+    rule: str
+    version: int
+    rule_digest: bytes
+
+
+class RuleActivated(Event, tag="rules/rule_activated"):
+    """A version of a rule acts from the next height on."""
+
+    rule: str
+    version: int
+    replaced: int
+    """The version that acted until then, or 0."""
+    approvers: tuple[bytes, ...]
+
+
+class RuleSwitched(Event, tag="rules/rule_switched"):
+    """A rule was switched on or off from the next height on."""
+
+    rule: str
+    on: bool
+
+
+class AllRulesSwitched(Event, tag="rules/all_rules_switched"):
+    """All rules were switched on or off from the next height on."""
+
+    on: bool
+
+
+class RuleRetired(Event, tag="rules/rule_retired"):
+    """A rule acts no more from the next height on."""
+
+    rule: str
+    version: int
+
+
+class RuleFired(Event, tag="rules/rule_fired"):
+    """A rule's condition held for the operation's movement."""
+
+    rule: str
+    version: int
+    conditions: tuple[int, ...]
+    """Indexes of the comparisons in the rule that were true."""
+    actions: tuple[str, ...]
+    """What the rule did: `hold refuse freeze_payer freeze_payee emit`."""
+
+
+class AlertEmitted(Event, tag="rules/alert_emitted"):
+    """A rule that fired wrote this label."""
+
+    rule: str
+    version: int
+    label: str
+
+
+class CapReached(Event, tag="rules/cap_reached"):
+    """A rule fired, and its daily cap kept it from holding, refusing or freezing."""
+
+    rule: str
+    version: int
+    daily_cap: int

@@ -1,0 +1,1 @@
+"""Screening: what accounts did lately, as features of the next payment, and confirmed outcomes."""

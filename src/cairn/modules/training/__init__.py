@@ -1,0 +1,1 @@
+"""Training runs: what a model was made from, and with what result."""

@@ -1,0 +1,17 @@
+"""What other modules may ask of training."""
+
+from cairn.ledger.context import Context
+from cairn.modules.training.errors import RunNotFoundError
+from cairn.modules.training.records import RUNS, Run
+
+
+def check_run(ctx: Context, run: bytes) -> Run:
+    """Return a training run.
+
+    Raises:
+        RunNotFoundError: There is none of this id.
+    """
+    found = ctx.get(RUNS, run)
+    if found is None:
+        raise RunNotFoundError
+    return found
