@@ -190,3 +190,4 @@ def test_the_secret_is_never_shown() -> None:
     shown = repr(SigningKey.from_seed(seed)) + str(SigningKey.from_seed(seed))
     assert "c0ffee" not in shown
     assert SigningKey.from_seed(seed).public_key.hex() in shown
+    assert SigningKey.from_seed(seed).seed == seed

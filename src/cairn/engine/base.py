@@ -123,6 +123,14 @@ class Application(Protocol):
         """Return when end-of-block work falls due next, if any does."""
         ...
 
+    def next_overdue_ms(self) -> int | None:
+        """Return when a waiting transaction will have waited long enough for those before it."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Answer everybody who waits, now and later, with an error: the engine has stopped."""
+        ...
+
 
 class Engine(Protocol):
     """Whoever orders blocks."""

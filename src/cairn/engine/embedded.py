@@ -1,4 +1,4 @@
-"""The embedded engine: one process orders blocks, in CometBFT's header format, signed by one validator.
+"""The embedded engine: one process orders blocks, in CometBFT's format, signed by one validator.
 
 A block is executed before it is logged, so that a fault leaves nothing durable; the log append is
 the commit point, and nothing signed leaves the process before it. After a block that changed the
@@ -9,7 +9,10 @@ period has passed.
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cairn.engine.base import (
     LOG_ENTRY_VERSION,
@@ -24,10 +27,8 @@ from cairn.engine.base import (
 from cairn.engine.errors import (
     DoubleSignError,
     EngineFault,
-    EngineRequestError,
     EngineStoppedError,
     FutureTimeError,
-    TimedOutError,
 )
 from cairn.ledger.errors import Fault
 from cairn.ledger.execution import STATE_VERSION
@@ -53,6 +54,8 @@ from cairn.primitives.light import (
 )
 from cairn.primitives.merkle import EMPTY_ROOT
 from cairn.primitives.signatures import SigningKey
+
+T = TypeVar("T")
 
 BLOCK_PROTOCOL = 11
 """CometBFT's block protocol version, which headers carry."""
@@ -106,7 +109,7 @@ class BlockSigner:
 class EmbeddedEngine:
     """Makes blocks from a thread of its own (`start`), or one at a time by hand (`step`)."""
 
-    def __init__(  # noqa: PLR0913 - what a block needs, each once
+    def __init__(
         self,
         application: Application,
         chain: Chain,
@@ -129,7 +132,6 @@ class EmbeddedEngine:
         self._stopping = False
         self._last_made_ms = 0
         self._ignored_due_ms: int | None = None
-        self._wanted_ms: int | None = None
         self.fault: Fault | None = None
         """Why the engine stopped by itself; None while all is well."""
         self.chain = chain
@@ -169,78 +171,69 @@ class EmbeddedEngine:
                     continue
             try:
                 self.step()
-            except Fault:
+            except (Fault, EngineStoppedError):
                 return
 
     # Blocks
 
-    def advance(self, time_ms: int, timeout_seconds: float = 10.0) -> None:
+    def advance(self, time_ms: int) -> None:
         """Return once a header of at least `time_ms` commits to the newest application hash.
 
         Raises:
             FutureTimeError: `time_ms` lies ahead of the clock.
-            TimedOutError: It did not happen in time.
             EngineStoppedError: The engine was stopped.
-            Fault: The engine has stopped by itself.
+            Fault: The engine has stopped by itself, now or earlier.
+        """
+        self.at_proved(time_ms, _nothing)
+
+    def at_proved(self, time_ms: int, take: Callable[[], T]) -> T:
+        """Return what `take` returns at a moment when `advance` holds and no block is being made.
+
+        Raises:
+            FutureTimeError, EngineStoppedError, Fault: As `advance`.
         """
         if time_ms > max(self._clock.now_ms(), self.chain.time_ms):
             raise FutureTimeError(f"time {time_ms} lies ahead of the clock")
-        with self._condition:
-            if self._reached(time_ms):
-                return
-            self._wanted_ms = max(time_ms, self._wanted_ms or 0)
-            self._condition.notify_all()
-        if self._thread is None:
-            self._advance_by_hand(time_ms)
-            return
-        with self._condition:
-            done = self._condition.wait_for(
-                lambda: self._reached(time_ms) or self.fault is not None or self._stopping,
-                timeout_seconds,
-            )
-        if self.fault is not None:
-            raise self.fault
-        if not self._reached(time_ms):
-            raise EngineStoppedError if done else TimedOutError("no block came in time")
-
-    def _advance_by_hand(self, time_ms: int) -> None:
-        while not self._reached(time_ms):
-            self.step()
-
-    def _reached(self, time_ms: int) -> bool:
-        return self.chain.is_proved and self.chain.time_ms >= time_ms
+        with self._step_lock:
+            with self._guarded():
+                while not (self.chain.is_proved and self.chain.time_ms >= time_ms):
+                    self._make_block(self._clock.now_ms(), [])
+            return take()
 
     def step(self) -> bool:
         """Make a block if one is due, and return whether one was made.
 
         Raises:
+            EngineStoppedError: The engine was stopped.
             Fault: Execution or the log failed, now or earlier; the engine makes no more blocks.
         """
-        with self._step_lock:
-            if self.fault is not None:
-                raise self.fault
-            try:
-                made = self._step()
-            except Fault as fault:
-                self._fail(fault)
-                raise
-            except Exception as error:
-                fault = EngineFault(f"block {self.chain.height + 1}: {error!r}")
-                self._fail(fault)
-                raise fault from error
-        with self._condition:
-            self._condition.notify_all()
-        return made
+        with self._step_lock, self._guarded():
+            return self._step()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Make blocks inside; whatever fails there stops the engine."""
+        if self.fault is not None:
+            raise self.fault
+        if self._stopping:
+            raise EngineStoppedError("the engine was stopped")
+        try:
+            yield
+        except Fault as fault:
+            self.fail(fault)
+            raise
+        except Exception as error:
+            unexpected = EngineFault(f"block {self.chain.height + 1}: {error!r}")
+            self.fail(unexpected)
+            raise unexpected from error
 
     def fail(self, fault: Fault) -> None:
-        """Stop because something that the engine rests on has failed."""
-        self._fail(fault)
-
-    def _fail(self, fault: Fault) -> None:
+        """Stop because of `fault`, found here or by something that the engine rests on."""
         with self._condition:
             if self.fault is None:
                 self.fault = fault
             self._condition.notify_all()
+        self._application.fail(self.fault)
 
     def _step(self) -> bool:
         now = self._clock.now_ms()
@@ -273,8 +266,6 @@ class EmbeddedEngine:
         self.chain = Chain(
             chain.chain_id, header, commit, results[: len(raws)], result.head.app_hash, time_ms
         )
-        if self._wanted_ms is not None and self._reached(self._wanted_ms):
-            self._wanted_ms = None
 
     def _header(self, time_ms: int, raws: list[bytes]) -> Header:
         chain, signer = self.chain, self._signer
@@ -303,7 +294,7 @@ class EmbeddedEngine:
         """Return how long to rest before looking again; 0 if there is something to do."""
         now = self._clock.now_ms()
         pending = self._application.pending_operations()
-        if pending >= self._settings.block_operations or self._wanted_ms is not None:
+        if pending >= self._settings.block_operations:
             return 0
         elapsed = now - self._last_made_ms
         pause = self._settings.interval_ms - elapsed if elapsed >= 0 else 0
@@ -331,29 +322,11 @@ class EmbeddedEngine:
     def _is_empty_block_due(self, now: int) -> bool:
         due = self._due_ms()
         return (
-            self._wanted_ms is not None
-            or not self.chain.is_proved
+            not self.chain.is_proved
             or (due is not None and due <= now)
             or now >= self.chain.time_ms + self._heartbeat_ms
         )
 
 
-def require_running(engine: EmbeddedEngine) -> None:
-    """Raise the engine's fault, if it has one.
-
-    Raises:
-        Fault: The engine stopped by itself.
-        EngineRequestError: Never; callers catch both kinds in one place.
-    """
-    if engine.fault is not None:
-        raise engine.fault
-
-
-__all__ = [
-    "BlockSigner",
-    "EmbeddedEngine",
-    "EmbeddedSettings",
-    "EngineRequestError",
-    "SystemClock",
-    "require_running",
-]
+def _nothing() -> None:
+    """Take nothing: reaching the moment was all that was wanted."""

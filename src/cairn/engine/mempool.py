@@ -221,9 +221,9 @@ class Mempool:
         """Forget transactions that were taken and are answered now."""
         with self._lock:
             for waiting in done:
-                del self._known[waiting.transaction.id]
-                self._reserved -= 1
-                self._reserved_bytes -= len(waiting.transaction.raw)
+                if self._known.pop(waiting.transaction.id, None) is not None:
+                    self._reserved -= 1
+                    self._reserved_bytes -= len(waiting.transaction.raw)
 
     def known(self, transaction_id: bytes) -> Waiting | None:
         """Return the waiting transaction of this id."""

@@ -1,4 +1,4 @@
-"""Signatures checked in chunks, in processes of their own or, with no workers, where the caller is."""
+"""Signatures checked in chunks: in processes of their own or, with no workers, by the caller."""
 
 import subprocess
 import sys
@@ -22,7 +22,9 @@ CHUNK_SIGNATURES = 128
 """Most signatures in one frame: small enough that workers share a burst."""
 
 # The interpreter starts with the parent's search path and imports nothing but the worker.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from cairn.engine import signature_worker as w; w.main()"
+_START = (
+    "import sys; sys.path[:] = sys.argv[1:]\nfrom cairn.engine.signature_worker import main; main()"
+)
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -1,4 +1,4 @@
-"""The process that checks signatures: frames of (key, message, signature) in, one byte for each out.
+"""The process that checks signatures: frames of (key, message, signature) in, a byte for each out.
 
 A frame is four big-endian bytes of length and its content. The process ends when its input does, so
 it never outlives the node.

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from cairn.primitives.encoding import INT_MAX, Decoder, Record, encode
+from cairn.primitives.encoding import Decoder, Record, encode
 from cairn.primitives.errors import NonCanonicalError, PrimitiveError
 from cairn.primitives.hashes import DIGEST_SIZE_BYTES, Digest, tagged_hash
 from cairn.primitives.merkle import leaf_hash, verify_inclusion
@@ -229,8 +229,6 @@ def _opened_value(column: ColumnSpec, field: OpenField) -> FieldValue:
         raise RowDisclosureError(f"column {column.name!r} cannot be null")
     if isinstance(value, bytes) and len(value) != FLOAT_SIZE_BYTES:
         raise RowDisclosureError(f"column {column.name!r} does not hold {FLOAT_SIZE_BYTES} bytes")
-    if type(value) is int and not -INT_MAX - 1 <= value <= INT_MAX:
-        raise RowDisclosureError(f"the integer of column {column.name!r} is out of range")
     return value
 
 

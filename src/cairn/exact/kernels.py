@@ -1,9 +1,11 @@
 """Compiled loops over trees; imported only where Numba is installed.
 
-Four rows are walked at a time, and in a single row four trees, because each step waits for the one
-before it while the four chains do not wait for each other. Sums stay within int64 by
-`models.check_form`. Numba caches the compiled code beside this file, or in the user's cache
-directory where that is read-only, keyed by source and processor: it is trusted as bytecode is.
+In perfect trees four rows are walked at a time, and for a single row four trees, because each step
+waits for the one before it while the four chains do not wait for each other. Sums stay within int64 by
+`models.check_form`.
+
+Nothing is cached on disk: compiling takes well under a second, and Numba's cache unpickles files
+and can, when two processes write it at once, hand out code that was compiled for another type.
 """
 
 from collections.abc import Callable
@@ -16,8 +18,10 @@ import numpy.typing as npt
 Int64s = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
+_BATCH_ROWS = 256
+
 _compile: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
-    cache=True, nogil=True, boundscheck=False, error_model="numpy"
+    nogil=True, boundscheck=False, error_model="numpy"
 )
 
 
@@ -98,12 +102,32 @@ def sum_sparse_one(
 def sum_sparse(
     rows: Int64s, roots: Array, features: Array, thresholds: Array, children: Array, leaves: Int64s
 ) -> Int64s:
-    """Return for each row the sum of the leaves that it reaches in sparse trees."""
-    sums = np.zeros(rows.shape[0], np.int64)
+    """Return for each row the sum of the leaves that it reaches in sparse trees.
+
+    A batch of rows goes down each tree together; rows at a leaf drop out without a branch, so that
+    the processor does not guess where each way ends.
+    """
+    row_count = rows.shape[0]
+    sums = np.zeros(row_count, np.int64)
+    nodes = np.empty(_BATCH_ROWS, np.int32)
+    walkers = np.empty(_BATCH_ROWS, np.int64)
     for root in roots:
-        for row in range(rows.shape[0]):
-            node = root
-            while node >= 0:
-                node = children[node, int(rows[row, features[node]] > thresholds[node])]
-            sums[row] += leaves[~node]
+        for start in range(0, row_count, _BATCH_ROWS):
+            count = min(_BATCH_ROWS, row_count - start)
+            for place in range(count):
+                nodes[place], walkers[place] = root, start + place
+                if root < 0:
+                    sums[start + place] += leaves[~root]
+            if root < 0:
+                continue
+            while count > 0:
+                kept = 0
+                for place in range(count):
+                    row, node = walkers[place], nodes[place]
+                    node = children[node, int(rows[row, features[node]] > thresholds[node])]
+                    if node < 0:
+                        sums[row] += leaves[~node]
+                    nodes[kept], walkers[kept] = node, row
+                    kept += int(node >= 0)
+                count = kept
     return sums

@@ -39,14 +39,19 @@ PRIORITY_MAX: Final = 1_000
 FIELDS: Final = ("amount_units", "hour_of_day")
 """What a rule can read from the payment itself; the hour is that of `booked_at_ms`, in UTC."""
 
-OPERATORS: Final = ("<", "<=", ">", ">=", "==", "!=")
+Operator = Literal["<", "<=", ">", ">=", "==", "!="]
+Outcome = Literal["settle", "return"]
+Party = Literal["payer", "payee"]
+
+OUTCOMES: Final[tuple[Outcome, ...]] = ("settle", "return")
+PARTIES: Final[tuple[Party, ...]] = ("payer", "payee")
 
 
 class Compare(Record, tag="compare"):
     """True if the operand stands in this relation to the threshold."""
 
     operand: str
-    operator: Literal["<", "<=", ">", ">=", "==", "!="]
+    operator: Operator
     threshold: int
 
 
@@ -73,7 +78,7 @@ class Hold(Record, tag="hold"):
     """Set the payment aside until somebody decides or the hold expires."""
 
     expiry_ms: int
-    on_expiry: Literal["settle", "return"]
+    on_expiry: Outcome
 
 
 class Refuse(Record, tag="refuse"):
@@ -85,7 +90,7 @@ class Refuse(Record, tag="refuse"):
 class Freeze(Record, tag="freeze"):
     """Stop one side of the payment from moving value until the freeze expires."""
 
-    party: Literal["payer", "payee"]
+    party: Party
     expiry_ms: int
 
 

@@ -57,7 +57,7 @@ class Scorer:
             self._raw = _TreesRaw(model.body, self._feature_count)
 
     def warm_up(self) -> None:
-        """Compile, or load from Numba's cache, what this model needs; later calls are fast."""
+        """Compile what this model needs, in under a second; later calls are fast."""
         row = (0,) * self._feature_count
         self.score_one(row)
         self.score(np.array([row], np.int64))
@@ -73,7 +73,7 @@ class Scorer:
         """
         if rows.ndim != 2 or rows.shape[1] != self._feature_count or rows.dtype != np.int64:
             raise ModelInputError(f"rows are int64 of shape (n, {self._feature_count})")
-        raw = self._raw.many(np.ascontiguousarray(rows))
+        raw = self._raw.many(np.require(rows, requirements=("C", "W")))
         return raw, scores_of_raw(raw, self.model.link)
 
     def score_one(self, row: Sequence[int]) -> tuple[int, int]:

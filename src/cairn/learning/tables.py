@@ -252,13 +252,13 @@ def _milliseconds(moment: datetime.datetime) -> int:
 
 
 def _write_csv(path: Path, table: Table) -> None:
-    """Write a CSV file with a header, one line per row, LF line ends."""
+    """Write a CSV file with a header, one line per row, as RFC 4180 has it."""
     columns = [
         _format_column(column, values)
         for column, values in zip(table.schema.columns, table.columns, strict=True)
     ]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(table.schema.names)
         writer.writerows(zip(*columns, strict=True))
 

@@ -41,8 +41,8 @@ from cairn.primitives.hashes import Digest, sha256, tagged_hash
 RECORD_VERSION = 1
 ALERT_SHARES_PPM = (1_000, 5_000, 10_000)
 """Alert budgets, as shares of the test rows, at which precision and recall are recorded."""
-REFERENCE_ROWS_MAX = 20_000
-"""On how many test rows the exact model is compared with its source."""
+REFERENCE_ROWS_MAX = 50_000
+"""On how many rows the exact model is compared with its source, spread over the training rows."""
 FEATURE_MAX = 2**53
 """Integers up to here are exact as the floats that the training libraries take."""
 
@@ -167,16 +167,26 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class TrainingRun:
-    """A finished run."""
+class TrainedModel:
+    """A model with what it was converted from and how it does."""
 
-    record: TrainingRecord
     model: ExactModel
     model_bytes: bytes
     conversion: ConversionReport
     source_text: str
     """LightGBM's text form of the model; empty for the other algorithms."""
     test_scores_ppm: NDArray[np.int64]
+    """The exact model's scores of the test rows."""
+    parameters: Mapping[str, Parameter]
+    """All parameters, defaults included."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A finished run on committed data."""
+
+    record: TrainingRecord
+    trained: TrainedModel
 
 
 LIBRARIES = {
@@ -210,15 +220,9 @@ def run_training(
         MissingExtraError: The machine-learning extra is not installed.
     """
     prepared = recipe.build([file.read() for file in files])
-    _check_set(prepared)
-    parameters = {**_defaults(settings.algorithm), **settings.parameters}
-    fitted, source_text = fit(prepared, settings, parameters)
-    model, report = convert(
-        fitted, prepared.features, prepared.test[:REFERENCE_ROWS_MAX].astype(np.float64)
-    )
-    model_bytes = encode_model(model)
+    trained = train_model(prepared, settings)
     library = LIBRARIES[settings.algorithm]
-    _, scores = Scorer(model).score(prepared.test)
+    packages = environment()
     record = TrainingRecord(
         version=RECORD_VERSION,
         datasets=tuple(file.manifest.digest for file in files),
@@ -227,24 +231,43 @@ def run_training(
         recipe_settings=tuple(sorted(recipe.settings().items())),
         code_digest=code_digest(recipe.sources()),
         algorithm=settings.algorithm,
-        parameters=tuple(sorted((name, json.dumps(value)) for name, value in parameters.items())),
+        parameters=tuple(
+            sorted((name, json.dumps(value)) for name, value in trained.parameters.items())
+        ),
         seed=settings.seed,
         threads=settings.threads,
         platform=_platform(),
-        environment=environment(),
-        environment_digest=environment_digest(environment()),
+        environment=packages,
+        environment_digest=environment_digest(packages),
         features=prepared.features,
         train_rows=len(prepared.train),
         train_positives=int(prepared.train_labels.sum()),
         test_rows=len(prepared.test),
         test_positives=int(prepared.test_labels.sum()),
-        metrics=tuple(sorted(metrics_of(prepared.test_labels, scores).items())),
-        source_digest=sha256(source_text.encode()) if source_text else b"",
-        model_digest=model_digest(model_bytes),
+        metrics=tuple(sorted(metrics_of(prepared.test_labels, trained.test_scores_ppm).items())),
+        source_digest=sha256(trained.source_text.encode()) if trained.source_text else b"",
+        model_digest=model_digest(trained.model_bytes),
         library=library,
         library_version=importlib.metadata.version(library),
     )
-    return TrainingRun(record, model, model_bytes, report, source_text, scores)
+    return TrainingRun(record, trained)
+
+
+def train_model(prepared: TrainingSet, settings: TrainingSettings) -> TrainedModel:
+    """Return a model trained on rows in memory, without a record.
+
+    Raises:
+        TrainingError: Unknown algorithm or parameter, or features and labels do not fit together.
+        ConversionError: The trained model has no exact form, or breaks a limit.
+        MissingExtraError: The machine-learning extra is not installed.
+    """
+    _check_set(prepared)
+    parameters = {**_defaults(settings.algorithm), **settings.parameters}
+    fitted, source_text = fit(prepared, settings, parameters)
+    model, report = convert(fitted, prepared.features, _reference_rows(prepared))
+    # The NumPy path: it gives the same bits as the compiled one and needs no compilation.
+    _, scores = Scorer(model, kernel="numpy").score(prepared.test)
+    return TrainedModel(model, encode_model(model), report, source_text, scores, parameters)
 
 
 def parameter_bytes(record: TrainingRecord) -> bytes:
@@ -297,6 +320,15 @@ def fit(
         "logistic": _fit_logistic,
     }
     return fitters[settings.algorithm](prepared, settings, parameters)
+
+
+def _reference_rows(prepared: TrainingSet) -> NDArray[np.float64]:
+    """Return training rows, evenly spread and with each feature's extremes, for the conversion."""
+    count = len(prepared.train)
+    step = -(-count // REFERENCE_ROWS_MAX)
+    picked = [np.arange(0, count, step), prepared.train.argmin(0), prepared.train.argmax(0)]
+    rows: FeatureMatrix = prepared.train[np.unique(np.concatenate(picked))]
+    return rows.astype(np.float64)
 
 
 def _fit_lightgbm(

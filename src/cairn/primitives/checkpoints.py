@@ -117,9 +117,7 @@ def _parse_signature(line: str) -> NoteSignature:
     raw = _parse_base64(encoded)
     if len(raw) <= KEY_ID_SIZE_BYTES:
         raise NoteError("a signature is shorter than its key id")
-    return NoteSignature(
-        _check_key_name(name), raw[:KEY_ID_SIZE_BYTES], raw[KEY_ID_SIZE_BYTES:]
-    )
+    return NoteSignature(_check_key_name(name), raw[:KEY_ID_SIZE_BYTES], raw[KEY_ID_SIZE_BYTES:])
 
 
 def signature_line(signature: NoteSignature) -> str:

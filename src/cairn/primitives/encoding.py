@@ -60,6 +60,11 @@ encode = _encoder.encode
 """Return the canonical bytes of a record (or of a tuple of encodable values)."""
 
 
+def replace(record: RecordT, **changes: Any) -> RecordT:
+    """Return a copy of a record with some fields changed."""
+    return msgspec.structs.replace(record, **changes)  # type: ignore[type-var]
+
+
 def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
     """Check, without recursion and without decoding, that `raw` is one bounded msgpack value.
 

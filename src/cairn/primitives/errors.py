@@ -35,3 +35,7 @@ class InvalidNameError(PrimitiveError):
 
 class SelfTestError(Exception):
     """The pinned signature library does not give the verdicts that consensus rests on."""
+
+
+class TrieNodeError(Exception):
+    """A stored node of the state trie is missing or malformed: the store is damaged."""

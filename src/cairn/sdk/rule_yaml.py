@@ -29,7 +29,7 @@ is given in `days`, `hours`, `minutes`, `seconds` or `milliseconds`, which add u
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from io import StringIO
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -39,10 +39,13 @@ from cairn.exact import rules
 from cairn.exact.errors import RuleFormError
 from cairn.exact.features import FEATURES
 from cairn.primitives.ids import is_name
+from cairn.sdk.errors import UsageError
+
+ChoiceT = TypeVar("ChoiceT", bound=str)
 
 TEXT_SIZE_CHARACTERS_MAX: Final = 65_536
 
-_WORDS: Final = {
+_WORDS: Final[dict[str, rules.Operator]] = {
     "at_least": ">=",
     "more_than": ">",
     "at_most": "<=",
@@ -61,15 +64,14 @@ _SPANS_MS: Final = {
 }
 
 
-class RuleTextError(Exception):
+class RuleTextError(UsageError):
     """The text is not a rule; the message says where, and what to write."""
 
     def __init__(self, message: str, *, line: int, column: int, hint: str) -> None:
         """Place the error; lines and columns count from 1."""
-        super().__init__(f"line {line}, column {column}: {message}")
+        super().__init__(f"line {line}, column {column}: {message}", hint)
         self.line = line
         self.column = column
-        self.hint = hint
 
 
 def parse_rule(text: str) -> rules.Rule:
@@ -197,11 +199,12 @@ class _Part:
             )
         return text
 
-    def choice(self, choices: Sequence[str]) -> str:
+    def choice(self, choices: Sequence[ChoiceT]) -> ChoiceT:
         text = self.text()
-        if text not in choices:
-            self.fail(f"{self.what} is {text!r}", _suggestion(text, choices))
-        return text
+        for choice in choices:
+            if choice == text:
+                return choice
+        self.fail(f"{self.what} is {text!r}", _suggestion(text, choices))
 
 
 def _load(text: str) -> object:
@@ -282,7 +285,7 @@ def _read_comparison(part: _Part, fields: Mapping[str, _Part], nodes: list[rules
     if not words:
         named.fail(f"{named.what} is compared with nothing", f"add {_listed(tuple(_WORDS))}")
     for word, threshold in words.items():
-        nodes.append(rules.Compare(operand, _WORDS[word], threshold.integer()))  # type: ignore[arg-type]
+        nodes.append(rules.Compare(operand, _WORDS[word], threshold.integer()))
     if len(words) > 1:
         nodes.append(rules.All(len(words)))
 
@@ -297,12 +300,12 @@ def _read_actions(part: _Part) -> Iterator[rules.Action]:
                 yield rules.Emit(action.name("a label"))
             elif key == "hold":
                 values = action.fields(required=("on_expiry",), optional=tuple(_SPANS_MS))
-                outcome = values.pop("on_expiry").choice(("settle", "return"))
-                yield rules.Hold(_read_span(action, values), outcome)  # type: ignore[arg-type]
+                outcome = values.pop("on_expiry").choice(rules.OUTCOMES)
+                yield rules.Hold(_read_span(action, values), outcome)
             else:
                 values = action.fields(required=("party",), optional=tuple(_SPANS_MS))
-                party = values.pop("party").choice(("payer", "payee"))
-                yield rules.Freeze(party, _read_span(action, values))  # type: ignore[arg-type]
+                party = values.pop("party").choice(rules.PARTIES)
+                yield rules.Freeze(party, _read_span(action, values))
 
 
 def _read_span(part: _Part, values: Mapping[str, _Part]) -> int:

@@ -1,4 +1,4 @@
-"""What other modules may ask of data: whether a dataset stands, who may use it, and noting a use."""
+"""What other modules may ask of data: whether a dataset stands, who may use it, noting a use."""
 
 from cairn.ledger.context import Context
 from cairn.modules.data.errors import (

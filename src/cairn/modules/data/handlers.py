@@ -1,7 +1,5 @@
 """What the messages about datasets do."""
 
-from msgspec.structs import replace
-
 from cairn.ledger.context import Context
 from cairn.modules.data.api import check_dataset, check_use
 from cairn.modules.data.api import record_use as note_use
@@ -38,6 +36,7 @@ from cairn.modules.data.records import (
     DatasetName,
 )
 from cairn.modules.identity import api as identity
+from cairn.primitives.encoding import replace
 
 
 def register_dataset(ctx: Context, message: RegisterDataset) -> None:

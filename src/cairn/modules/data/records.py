@@ -19,7 +19,7 @@ class Dataset(Record):
     registered_by: bytes
     registered_ms: int
     format_version: int
-    """Version of the row format; with the next four fields it is what the dataset's digest covers."""
+    """Version of the row format; with the next four fields what the dataset's digest covers."""
     row_root: bytes
     """RFC 6962 root over the salted row commitments."""
     row_count: int

@@ -107,13 +107,19 @@ def acts_for(ctx: Context, account: bytes, tag: str) -> bool:
     sender = ctx.sender
     if sender == account:
         return True
-    delegation = ctx.get(DELEGATIONS, account, sender)
-    if delegation is not None and tag in delegation.scope:
-        return ctx.height <= delegation.until_height and is_active(ctx, account)
+    if _is_delegated(ctx, account, tag):
+        return True
     acting = ctx.get(ACCOUNTS, sender)
     if acting is None or acting.organisation != account:
         return False
     return AGENT in acting.roles and is_active(ctx, sender)
+
+
+def _is_delegated(ctx: Context, account: bytes, tag: str) -> bool:
+    row = ctx.get(DELEGATIONS, account, ctx.sender)
+    if row is None or tag not in row.scope or ctx.height > row.until_height:
+        return False
+    return is_active(ctx, account)
 
 
 def check_acts_for(ctx: Context, account: bytes, tag: str) -> None:

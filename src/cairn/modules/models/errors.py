@@ -117,6 +117,12 @@ class DeploymentExistsError(Rejection):
     code = "models/deployment_exists"
 
 
+class UnknownPolicyError(Rejection):
+    """No policy has this name."""
+
+    code = "models/unknown_policy"
+
+
 class DeploymentNotFoundError(Rejection):
     """There is no deployment of this name."""
 

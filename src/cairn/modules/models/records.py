@@ -3,7 +3,7 @@
 from typing import Literal
 
 from cairn.ledger.records import Series, Table
-from cairn.primitives.encoding import Record
+from cairn.primitives.encoding import Record, encode
 from cairn.primitives.hashes import Digest, tagged_hash
 
 DEVELOPER = "developer"
@@ -40,6 +40,14 @@ class Chunk(Record):
     data: bytes
 
 
+class InputFeature(Record):
+    """One input of a model, as its bytes declare it."""
+
+    name: str
+    kind: str
+    scale_bits: int
+
+
 class SealedModel(Record):
     """A model whose bytes are complete, have the digest they are named by, and have their form."""
 
@@ -48,10 +56,10 @@ class SealedModel(Record):
     sealed_ms: int
     chunk_count: int
     size_bytes: int
-    feature_names: tuple[str, ...]
-    """Names of the model's inputs, in order."""
+    features: tuple[InputFeature, ...]
+    """The model's inputs, in order."""
     input_digest: bytes
-    """Digest of the model's whole input schema: names, kinds and scales."""
+    """Digest of `features`."""
 
 
 class ModelName(Record):
@@ -151,9 +159,9 @@ def model_digest(raw: bytes) -> Digest:
     return tagged_hash(b"cairn/model", raw)
 
 
-def input_digest(features: bytes) -> Digest:
-    """Return the digest of an input schema, given as the canonical bytes of a model's features."""
-    return tagged_hash(b"cairn/model_input", features)
+def input_digest(features: tuple[InputFeature, ...]) -> Digest:
+    """Return the digest of an input schema."""
+    return tagged_hash(b"cairn/model_input", encode(features))
 
 
 def promotion_subject(deployment: str, version: bytes, change_count: int) -> Digest:

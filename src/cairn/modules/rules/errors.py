@@ -33,18 +33,6 @@ class TooManyRulesError(Rejection):
     code = "rules/too_many_rules"
 
 
-class UnknownFeatureError(Rejection):
-    """The rule looks at a feature that screening does not derive."""
-
-    code = "rules/unknown_feature"
-
-
-class UnknownFieldError(Rejection):
-    """The rule looks at a field that movements do not have."""
-
-    code = "rules/unknown_field"
-
-
 class UnusableModelError(Rejection):
     """The rule's model takes an input that screening does not derive."""
 

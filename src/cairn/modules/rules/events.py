@@ -48,6 +48,8 @@ class RuleFired(Event, tag="rules/rule_fired"):
     version: int
     conditions: tuple[int, ...]
     """Indexes of the comparisons in the rule that were true."""
+    inputs: tuple[int, ...]
+    """What the rule looked at: the value of each of its operands, in the order of its condition."""
     actions: tuple[str, ...]
     """What the rule did: `hold refuse freeze_payer freeze_payee emit`."""
 
@@ -66,3 +68,10 @@ class CapReached(Event, tag="rules/cap_reached"):
     rule: str
     version: int
     daily_cap: int
+
+
+class PayerFrozen(Event, tag="rules/payer_frozen"):
+    """A rule froze the payer earlier in this block; the freeze refuses this movement."""
+
+    rule: str
+    version: int

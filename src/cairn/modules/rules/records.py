@@ -65,6 +65,14 @@ class DailyCount(Record):
     count: int
 
 
+class PendingFreeze(Record):
+    """A freeze that a rule ordered in this block; carried out and gone when the block ends."""
+
+    rule: str
+    version: int
+    until_ms: int
+
+
 class RuleChange(Record):
     """Entry of `rules/changes`; it acts from the height after `height` on."""
 
@@ -100,6 +108,9 @@ RULES: Table[StoredRule] = Table("rules", "rule", (str, int), StoredRule)
 LIVE: Table[LiveRule] = Table("rules", "live", (str,), LiveRule, ordered=True)
 SWITCH: Table[GlobalSwitch] = Table("rules", "switch", (), GlobalSwitch)
 COUNTS: Table[DailyCount] = Table("rules", "count", (str,), DailyCount)
+FREEZES: Table[PendingFreeze] = Table(
+    "rules", "pending_freeze", (bytes,), PendingFreeze, ordered=True
+)
 
 CHANGES: Series[RuleChange] = Series("rules", "changes", (), RuleChange)
 FIRINGS: Series[Firing] = Series("rules", "firings", (), Firing)

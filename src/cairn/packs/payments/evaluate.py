@@ -195,20 +195,19 @@ def compare(
         train: Payments of the training period; the rule's numbers are fitted on them.
         test: Payments of the test period, in the order of `scores`.
         scores: The model's scores.
-        alerts_per_day: How many alerts people can look at; the same for both.
+        alerts_per_day: For how many alerts a day the rule is fitted. As many as it then raises in
+            the test period, the model may raise too.
     """
-    days = int(test.booked_at[-1] // DAY_MS - test.booked_at[0] // DAY_MS) + 1
-    alerts = min(alerts_per_day * days, len(test))
-    rule = fit_rule(train, alerts / len(test))
+    days = int(train.booked_at[-1] // DAY_MS - train.booked_at[0] // DAY_MS) + 1
+    rule = fit_rule(train, min(1.0, alerts_per_day * days / len(train)))
+    alerts = int(rule.alerts(test).sum())
     rankings = (scores.astype(np.float64), rule.ranking(test))
     model_ranked, rule_ranked = (_ranked(test, ranking, alerts) for ranking in rankings)
     by_scenario = {}
     for scenario in sorted(dict.fromkeys(name for name in test.scenario if name)):
         member = np.array([name == scenario for name in test.scenario]) & (test.label == 1)
         if member.any():
-            model_found, rule_found = (
-                at_budget(member, ranking, alerts).recall for ranking in rankings
-            )
+            model_found, rule_found = (at_budget(member, r, alerts).recall for r in rankings)
             by_scenario[scenario] = (model_found, rule_found)
     return Comparison(
         alerts=alerts,

@@ -1,8 +1,11 @@
 """Synthetic payments with known fraud, from a seed. Nothing in them comes from real people.
 
-Everyday traffic: card payments at shops that a customer prefers, by hour of day and weekday; rent,
-salaries and transfers between friends, so that fan-in, fan-out and large sums also occur without
-any crime. On top of it six patterns, each fraud labelled with its own:
+Everyday traffic: card payments at shops that a customer prefers, by hour of day and weekday, and
+transfers between friends. So that nothing gives a crime away by itself, the same shapes also occur
+without one: rents and salaries (fan-in and fan-out), collections for a gift or a journey, shopping
+trips through unknown shops, and large sums between private people.
+
+On top of it six patterns, each fraud labelled with its own:
 
     stolen_card  a small test payment, then a burst at shops that the customer never used
     terminal     for some days the customers of one shop are charged there, mostly at night
@@ -45,6 +48,11 @@ _SCENARIO_SHARES = {
     "fan_in": 0.09,
     "fan_out": 0.09,
 }
+_HARMLESS_SHARES = {"trip": 0.025, "collection": 0.012, "large": 0.015}
+"""What looks like fraud and is not, as shares of all payments."""
+_GOLDEN = 0.6180339887498949
+"""Steps of this fraction spread incidents evenly over the period, however many there are."""
+
 _HOURS = np.array(
     [2, 1, 1, 1, 1, 2, 5, 9, 13, 15, 16, 19, 24, 21, 17, 16, 18, 23, 25, 21, 15, 10, 7, 4], float
 )
@@ -97,12 +105,16 @@ class _Town:
 
 def generate_payments(settings: GeneratorSettings) -> Payments:
     """Return synthetic payments, sorted by time, with label and scenario."""
-    streams = SeedSequence(settings.seed).spawn(3 + len(_SCENARIO_SHARES))
+    scenarios = (*_SCENARIO_SHARES, *_HARMLESS_SHARES)
+    streams = SeedSequence(settings.seed).spawn(3 + len(scenarios))
     town = _build_town(settings, default_rng(streams[0]))
-    batches: list[_Batch] = []
     fraud_count = round(settings.payments * settings.fraud_share)
-    for (scenario, share), stream in zip(_SCENARIO_SHARES.items(), streams[3:], strict=True):
-        batches += _repeat(town, default_rng(stream), scenario, round(fraud_count * share))
+    counts = {name: round(fraud_count * share) for name, share in _SCENARIO_SHARES.items()}
+    for name, share in _HARMLESS_SHARES.items():
+        counts[name] = round((settings.payments - fraud_count) * share)
+    batches: list[_Batch] = []
+    for name, stream in zip(scenarios, streams[3:], strict=True):
+        batches += _repeat(town, default_rng(stream), name, counts[name])
     rest = settings.payments - sum(len(batch.time) for batch in batches)
     monthly = _monthly(town, default_rng(streams[1]))
     keep = min(rest // 4, len(monthly.time))
@@ -182,7 +194,7 @@ def _monthly(town: _Town, rng: Generator) -> _Batch:
     return _pick(batch, rng.permutation(inside))
 
 
-def _stolen_card(town: _Town, rng: Generator) -> _Batch:
+def _stolen_card(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return a test payment and a burst at unknown shops within some hours."""
     count = int(rng.integers(4, 11))
     victim = int(rng.choice(town.settings.customers, p=town.weight))
@@ -190,33 +202,32 @@ def _stolen_card(town: _Town, rng: Generator) -> _Batch:
     amount = np.exp(rng.normal(town.level[victim] + 1.1, 0.6, count))
     amount[0] = rng.uniform(50, 400)
     return _Batch(
-        time=_start(town.settings, rng) + np.cumsum(gaps) * SECOND_MS,
+        time=start + np.cumsum(gaps) * SECOND_MS,
         payer=np.full(count, victim),
         payee=_merchants(town, rng, count, uniform=True),
         amount=_cents(amount),
     )
 
 
-def _terminal(town: _Town, rng: Generator) -> _Batch:
+def _terminal(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return charges to a terminal's customers over some days, mostly at night."""
     settings = town.settings
     count = int(rng.integers(8, 25))
     terminal = int(_merchants(town, rng, 1)[0])
     known = np.flatnonzero((town.shops == terminal).any(axis=1))
     pool = known if len(known) >= 4 else np.arange(settings.customers)
-    first_day = int(rng.integers(0, max(1, settings.days - 6)))
-    day = first_day + rng.integers(0, 6, count)
+    day = rng.integers(0, 6, count)
     hour = np.where(rng.random(count) < 0.75, rng.integers(0, 6, count), rng.integers(6, 24, count))
     second = day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, count)
     return _Batch(
-        time=settings.start_ms + second * SECOND_MS,
+        time=start - start % DAY_MS + second * SECOND_MS,
         payer=rng.choice(pool, count),
         payee=np.full(count, terminal),
         amount=_cents(np.round(rng.uniform(30, 180, count)) * 100),
     )
 
 
-def _mule(town: _Town, rng: Generator) -> _Batch:
+def _mule(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return payments of victims into one account and their passing on."""
     victims = int(rng.integers(3, 9))
     exits = int(rng.integers(1, 4))
@@ -226,74 +237,115 @@ def _mule(town: _Town, rng: Generator) -> _Batch:
     arrival = np.sort(rng.integers(0, 9 * 3_600, victims))
     leaving = arrival[-1] + np.sort(rng.integers(300, 3 * 3_600, exits))
     return _Batch(
-        time=_start(town.settings, rng) + np.concatenate([arrival, leaving]) * SECOND_MS,
+        time=start + np.concatenate([arrival, leaving]) * SECOND_MS,
         payer=np.concatenate([accounts[:victims], np.full(exits, mule)]),
         payee=np.concatenate([np.full(victims, mule), accounts[victims + 1 :]]),
         amount=_cents(np.concatenate([paid, np.full(exits, paid.sum() * 0.96 / exits)])),
     )
 
 
-def _cycle(town: _Town, rng: Generator) -> _Batch:
+def _cycle(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return money that goes round a ring, losing a little at each step."""
     size = int(rng.integers(3, 8))
     ring = rng.choice(town.settings.customers, size, replace=False)
     gaps = rng.exponential(5 * 3_600, size).astype(np.int64) + 60
     kept: Reals = np.cumprod(rng.uniform(0.93, 0.995, size))
     amount = rng.uniform(2_000, 9_000) * 100 * kept
-    time = _start(town.settings, rng) + np.cumsum(gaps) * SECOND_MS
+    time = start + np.cumsum(gaps) * SECOND_MS
     return _Batch(time, ring, np.roll(ring, -1), _cents(amount))
 
 
-def _fan_in(town: _Town, rng: Generator) -> _Batch:
+def _fan_in(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return many sums just below the reporting limit into one account within two days."""
     count = int(rng.integers(7, 16))
     accounts = rng.choice(town.settings.customers, count + 1, replace=False)
     return _Batch(
-        time=_start(town.settings, rng) + rng.integers(0, 2 * 86_400, count) * SECOND_MS,
+        time=start + rng.integers(0, 2 * 86_400, count) * SECOND_MS,
         payer=accounts[1:],
         payee=np.full(count, accounts[0]),
         amount=_cents(REPORTING_LIMIT_UNITS * rng.uniform(0.85, 0.995, count)),
     )
 
 
-def _fan_out(town: _Town, rng: Generator) -> _Batch:
+def _fan_out(town: _Town, rng: Generator, start: int) -> _Batch:
     """Return one large sum spread over many accounts within a day."""
     count = int(rng.integers(7, 16))
     accounts = rng.choice(town.settings.customers, count + 1, replace=False)
     return _Batch(
-        time=_start(town.settings, rng) + rng.integers(0, 86_400, count) * SECOND_MS,
+        time=start + rng.integers(0, 86_400, count) * SECOND_MS,
         payer=np.full(count, accounts[0]),
         payee=accounts[1:],
         amount=_cents(rng.uniform(4_000, 12_000) * 100 / count * rng.uniform(0.8, 1.2, count)),
     )
 
 
-_SCENARIOS: dict[str, Callable[[_Town, Generator], _Batch]] = {
+def _trip(town: _Town, rng: Generator, start: int) -> _Batch:
+    """Return a shopping trip: several payments at any shops within about two hours."""
+    count = int(rng.integers(3, 8))
+    payer = int(rng.choice(town.settings.customers, p=town.weight))
+    gaps = rng.exponential(18 * 60, count).astype(np.int64) + 60
+    day_start = start - start % DAY_MS
+    return _Batch(
+        time=day_start + (rng.integers(9 * 3_600, 19 * 3_600) + np.cumsum(gaps)) * SECOND_MS,
+        payer=np.full(count, payer),
+        payee=_merchants(town, rng, count, uniform=True),
+        amount=_cents(np.exp(rng.normal(town.level[payer] + 0.5, 0.7, count))),
+    )
+
+
+def _collection(town: _Town, rng: Generator, start: int) -> _Batch:
+    """Return equal shares that several people pay into one account for a gift or a journey."""
+    count = int(rng.integers(4, 14))
+    accounts = rng.choice(town.settings.customers, count + 1, replace=False)
+    share = np.round(np.exp(rng.uniform(np.log(20), np.log(900))) / 5) * 500 + 500
+    return _Batch(
+        time=start + rng.integers(0, 3 * 86_400, count) * SECOND_MS,
+        payer=accounts[1:],
+        payee=np.full(count, accounts[0]),
+        amount=_cents(np.full(count, share)),
+    )
+
+
+def _large(town: _Town, rng: Generator, start: int) -> _Batch:
+    """Return a large sum between private people, at times passed on the same day."""
+    count = 2 if rng.random() < 0.3 else 1
+    accounts = rng.choice(town.settings.customers, count + 1, replace=False)
+    amount = np.exp(rng.uniform(np.log(200), np.log(9_000))) * 100 * np.array([1.0, 0.97])[:count]
+    return _Batch(
+        time=start + np.cumsum(rng.integers(600, 9 * 3_600, count)) * SECOND_MS,
+        payer=accounts[:count],
+        payee=accounts[1:],
+        amount=_cents(np.round(amount / 1_000) * 1_000),
+    )
+
+
+_SCENARIOS: dict[str, Callable[[_Town, Generator, int], _Batch]] = {
     "stolen_card": _stolen_card,
     "terminal": _terminal,
     "mule": _mule,
     "cycle": _cycle,
     "fan_in": _fan_in,
     "fan_out": _fan_out,
+    "trip": _trip,
+    "collection": _collection,
+    "large": _large,
 }
 
 
-def _repeat(town: _Town, rng: Generator, scenario: str, count: int) -> list[_Batch]:
-    """Return incidents of `scenario` with `count` payments in all; the last may be cut."""
+def _repeat(town: _Town, rng: Generator, name: str, count: int) -> list[_Batch]:
+    """Return incidents of one pattern with `count` payments in all; the last may be cut."""
+    settings = town.settings
+    span_ms = max(1, settings.days - 6) * DAY_MS
+    place = rng.random()
+    scenario = name if name in _SCENARIO_SHARES else ""
     batches: list[_Batch] = []
     while count > 0:
-        incident = _head(_SCENARIOS[scenario](town, rng), count)
-        batches.append(
-            _Batch(incident.time, incident.payer, incident.payee, incident.amount, scenario)
-        )
-        count -= len(incident.time)
+        place = (place + _GOLDEN) % 1.0
+        start = settings.start_ms + int(place * span_ms) // SECOND_MS * SECOND_MS
+        found = _head(_SCENARIOS[name](town, rng, start), count)
+        batches.append(_Batch(found.time, found.payer, found.payee, found.amount, scenario))
+        count -= len(found.time)
     return batches
-
-
-def _start(settings: GeneratorSettings, rng: Generator) -> int:
-    """Return a random time at least three days before the end."""
-    last = max(1, (settings.days - 3) * 86_400)
-    return settings.start_ms + int(rng.integers(0, last)) * SECOND_MS
 
 
 def _times(settings: GeneratorSettings, rng: Generator, count: int) -> Integers:

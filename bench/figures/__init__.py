@@ -1,0 +1,1 @@
+"""One file per group of figures; each defines `measure(quick) -> list[Figure]`."""

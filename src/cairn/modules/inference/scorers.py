@@ -1,0 +1,22 @@
+"""Scorers, made once for each model: a memo, which the digest makes pure."""
+
+from cairn.exact.models import decode_model
+from cairn.exact.scoring import Scorer
+from cairn.ledger.context import Context
+from cairn.modules.models import api as models
+
+SCORERS_MAX = 16
+"""How many scorers are kept in memory."""
+
+_scorers: dict[bytes, Scorer] = {}
+
+
+def scorer_of(ctx: Context, model_digest: bytes) -> Scorer:
+    """Return the scorer of a sealed model."""
+    scorer = _scorers.get(model_digest)
+    if scorer is None:
+        scorer = Scorer(decode_model(models.model_bytes(ctx, model_digest)))
+        if len(_scorers) >= SCORERS_MAX:
+            del _scorers[next(iter(_scorers))]
+        _scorers[model_digest] = scorer
+    return scorer

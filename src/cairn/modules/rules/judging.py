@@ -1,0 +1,247 @@
+"""The hook that judges a block's movements before any operation runs, and the freezes at its end.
+
+For all movements at once: features, one batch of scores for each deployment that the acting rules
+look at, then movement by movement the rules, higher priority first. Every rule that fires is on
+record and emits its labels. The first with a hold or a refusal decides the payment's fate; a rule
+whose daily cap is reached holds, refuses and freezes nothing.
+
+A freeze that a rule orders refuses the later movements of that payer in the block, and is written
+when the block ends; the movements before it, and the one that caused it, have their own verdicts.
+"""
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
+from cairn.exact import rules as exact
+from cairn.exact.features import FEATURES, Vector
+from cairn.ledger.context import Context
+from cairn.ledger.hooks import AdmittedOperation, Allow, Hold, Judgement, Refuse, Verdict
+from cairn.modules.bank import api as bank
+from cairn.modules.inference import api as inference
+from cairn.modules.models import api as models
+from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
+from cairn.modules.rules.live import CompiledRule, acting_rules, deployments_of, operands_of
+from cairn.modules.rules.records import (
+    COUNTS,
+    DAY_MS,
+    FIRINGS,
+    FREEZES,
+    DailyCount,
+    Firing,
+    PendingFreeze,
+)
+from cairn.modules.screening import api as screening
+from cairn.primitives.encoding import encode
+
+NOT_AN_ATTEMPT = Judgement(Refuse("", 0))
+"""For movements that the bank is bound to refuse anyway; windows and rules do not see them."""
+NO_RULE = Judgement(Allow("no_rule"))
+SCREENED = Allow("screened")
+
+_PLACES = {name: place for place, name in enumerate(FEATURES)}
+
+
+def judge_movements(
+    ctx: Context, operations: Sequence[AdmittedOperation]
+) -> list[Judgement | None]:
+    """Return a judgement on each operation with a movement, None for every other."""
+    judgements: list[Judgement | None] = [None] * len(operations)
+    places: list[int] = []
+    attempts: list[AdmittedOperation] = []
+    for place, operation in enumerate(operations):
+        if operation.movement is None:
+            continue
+        if screening.counts(ctx, operation):
+            places.append(place)
+            attempts.append(operation)
+        else:
+            judgements[place] = NOT_AN_ATTEMPT
+    vectors = screening.features(ctx, [a.movement for a in attempts if a.movement is not None])
+    rules = acting_rules(ctx)
+    if not rules:
+        for place in places:
+            judgements[place] = NO_RULE
+        return judgements
+    scores = _Scores(ctx, deployments_of(rules), attempts, vectors)
+    judge = _Judge(ctx, rules)
+    inputs = _inputs(operands_of(rules), vectors, scores)
+    for index, attempt in enumerate(attempts):
+        judgements[places[index]] = judge.judge(attempt, inputs[index], scores.events[index])
+    judge.write()
+    return judgements
+
+
+def carry_out_freezes(ctx: Context) -> None:
+    """Freeze the accounts that rules ordered frozen in this block."""
+    for (account,), freeze in list(ctx.scan(FREEZES)):
+        ctx.delete(FREEZES, account)
+        if bank.is_account(ctx, account):
+            bank.freeze(
+                ctx, account, freeze.until_ms, rule=freeze.rule, version=freeze.version
+            )
+
+
+class _Scores:
+    """The scores of a block's attempts by each deployment, and the events that tell of them."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        deployments: Sequence[str],
+        attempts: Sequence[AdmittedOperation],
+        vectors: Sequence[Vector],
+    ) -> None:
+        self.by_operand: dict[str, list[int]] = {}
+        self.events: list[tuple[bytes, ...]] = [()] * len(attempts)
+        for deployment in deployments:
+            pick = _picker(ctx, deployment)
+            rows = vectors if pick is None else [pick(vector) for vector in vectors]
+            version, scores = inference.score_batch(ctx, deployment, rows)
+            self.by_operand["model:" + deployment] = scores
+            for index, (attempt, row, score_ppm) in enumerate(
+                zip(attempts, rows, scores, strict=True)
+            ):
+                event = inference.scored_event(deployment, version, row, score_ppm)
+                self.events[index] = (*self.events[index], event)
+                inference.record_prediction(
+                    ctx,
+                    deployment,
+                    version=version,
+                    score_ppm=score_ppm,
+                    transaction_id=attempt.transaction_id,
+                    operation_index=attempt.operation_index,
+                )
+
+
+class _Judge:
+    """Evaluates the acting rules on one attempt after the other, and keeps count."""
+
+    def __init__(self, ctx: Context, rules: Sequence[CompiledRule]) -> None:
+        self._ctx = ctx
+        self._rules = rules
+        self._day = ctx.time_ms // DAY_MS
+        self._counts: dict[str, int] = {}
+        self._freezes: dict[bytes, PendingFreeze] = {}
+
+    def judge(
+        self, attempt: AdmittedOperation, inputs: Mapping[str, int], events: tuple[bytes, ...]
+    ) -> Judgement:
+        """Return the judgement on one attempt; `events` tell of its scores."""
+        if self._freezes:
+            assert attempt.movement is not None
+            freeze = self._freezes.get(attempt.movement.payer)
+            if freeze is not None:
+                frozen = encode(PayerFrozen(freeze.rule, freeze.version))
+                return Judgement(Refuse(freeze.rule, freeze.version), (*events, frozen))
+        verdict: Verdict = SCREENED
+        told = list(events)
+        for rule in self._rules:
+            fired, conditions = rule.run(inputs)
+            if fired:
+                verdict = self._act(rule, attempt, inputs, verdict, conditions, told)
+        return Judgement(verdict, tuple(told))
+
+    def write(self) -> None:
+        """Write the daily counts and the freezes that wait for the block's end."""
+        for name, count in self._counts.items():
+            self._ctx.put(COUNTS, DailyCount(self._day, count), name)
+        for account, freeze in self._freezes.items():
+            self._ctx.put(FREEZES, freeze, account)
+
+    def _act(
+        self,
+        rule: CompiledRule,
+        attempt: AdmittedOperation,
+        inputs: Mapping[str, int],
+        verdict: Verdict,
+        conditions: tuple[int, ...],
+        told: list[bytes],
+    ) -> Verdict:
+        """Do what a rule that fired does; return the verdict as it stands then."""
+        actions: list[str] = []
+        score_ppm = inputs["model:" + rule.deployments[0]] if rule.deployments else -1
+        fate = rule.fate if verdict is SCREENED else None
+        is_capped = False
+        if fate is not None or rule.freezes:
+            is_capped = self._count_of(rule.name) >= rule.daily_cap
+            if not is_capped:
+                self._counts[rule.name] += 1
+                if fate is not None:
+                    verdict = self._verdict(rule, fate, score_ppm)
+                    actions.append("hold" if isinstance(fate, exact.Hold) else "refuse")
+                for freeze in rule.freezes:
+                    self._freeze(rule, freeze, attempt)
+                    actions.append("freeze_" + freeze.party)
+        if rule.labels:
+            actions.append("emit")
+        values = tuple(inputs[operand] for operand in rule.operands)
+        told.append(
+            encode(RuleFired(rule.name, rule.version, conditions, values, tuple(actions)))
+        )
+        if is_capped:
+            told.append(encode(CapReached(rule.name, rule.version, rule.daily_cap)))
+        told += [encode(AlertEmitted(rule.name, rule.version, label)) for label in rule.labels]
+        firing = Firing(
+            rule.name,
+            rule.version,
+            tuple(actions),
+            score_ppm,
+            attempt.transaction_id,
+            attempt.operation_index,
+        )
+        self._ctx.append(FIRINGS, firing)
+        return verdict
+
+    def _verdict(
+        self, rule: CompiledRule, fate: exact.Hold | exact.Refuse, score_ppm: int
+    ) -> Verdict:
+        if isinstance(fate, exact.Refuse):
+            return Refuse(rule.name, rule.version)
+        expires_at_ms = self._ctx.time_ms + fate.expiry_ms
+        settle_on_expiry = fate.on_expiry == "settle"
+        return Hold(rule.name, rule.version, expires_at_ms, settle_on_expiry, score_ppm)
+
+    def _freeze(
+        self, rule: CompiledRule, freeze: exact.Freeze, attempt: AdmittedOperation
+    ) -> None:
+        movement = attempt.movement
+        assert movement is not None
+        account = movement.payer if freeze.party == "payer" else movement.payee
+        until_ms = self._ctx.time_ms + freeze.expiry_ms
+        known = self._freezes.get(account)
+        if known is None or known.until_ms < until_ms:
+            self._freezes[account] = PendingFreeze(rule.name, rule.version, until_ms)
+
+    def _count_of(self, name: str) -> int:
+        """Return how often a rule acted today; from then on it is kept in memory."""
+        count = self._counts.get(name)
+        if count is None:
+            row = self._ctx.get(COUNTS, name)
+            count = row.count if row is not None and row.day == self._day else 0
+            self._counts[name] = count
+        return count
+
+
+def _inputs(
+    operands: Sequence[str], vectors: Sequence[Vector], scores: _Scores
+) -> list[dict[str, int]]:
+    """Return for each attempt what the rules may look at: operand to value."""
+    columns = []
+    for operand in operands:
+        column = scores.by_operand.get(operand)
+        if column is None:
+            place = _PLACES[operand.partition(":")[2]]
+            column = [vector[place] for vector in vectors]
+        columns.append(column)
+    return [dict(zip(operands, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _picker(ctx: Context, deployment: str) -> itemgetter[Vector] | None:
+    """Return what picks a deployment's input out of the features, or None if it takes them all."""
+    live = models.live_version(ctx, deployment)
+    sealed = models.get_sealed(ctx, live.model_digest)
+    assert sealed is not None, "the model of a live version is sealed"
+    names = tuple(feature.name for feature in sealed.features)
+    if names == FEATURES:
+        return None
+    return itemgetter(*(_PLACES[name] for name in names))

@@ -1,0 +1,87 @@
+"""The rules that act at a height, ready to be evaluated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cairn.exact import rules as exact
+from cairn.ledger.context import Context
+from cairn.ledger.errors import Fault
+from cairn.modules.rules.records import LIVE, RULES, SWITCH, effective
+
+COMPILED_MAX = 64
+"""How many compiled rules are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A version of a rule, taken apart for evaluation."""
+
+    name: str
+    version: int
+    run: exact.CompiledRule
+    operands: tuple[str, ...]
+    deployments: tuple[str, ...]
+    fate: exact.Hold | exact.Refuse | None
+    freezes: tuple[exact.Freeze, ...]
+    labels: tuple[str, ...]
+    daily_cap: int
+    priority: int
+
+
+_compiled: dict[tuple[int, bytes], CompiledRule] = {}
+
+
+def acting_rules(ctx: Context) -> list[CompiledRule]:
+    """Return the rules that act at this height: higher priority first, then by name."""
+    switch = ctx.get(SWITCH)
+    if switch is not None:
+        is_on = switch.was_on if ctx.height <= switch.changed_height else switch.is_on
+        if not is_on:
+            return []
+    acting = []
+    for (name,), row in ctx.scan(LIVE):
+        version, is_on = effective(row, ctx.height)
+        if version and is_on:
+            acting.append(_find(ctx, name.decode(), version))
+    acting.sort(key=lambda rule: (-rule.priority, rule.name))
+    return acting
+
+
+def deployments_of(rules: Sequence[CompiledRule]) -> tuple[str, ...]:
+    """Return the deployments that rules look at, each once, in order of first use."""
+    return tuple(dict.fromkeys(name for rule in rules for name in rule.deployments))
+
+
+def operands_of(rules: Sequence[CompiledRule]) -> tuple[str, ...]:
+    """Return what rules look at, each once, in order of first use."""
+    return tuple(dict.fromkeys(operand for rule in rules for operand in rule.operands))
+
+
+def _find(ctx: Context, name: str, version: int) -> CompiledRule:
+    """Return a stored rule, compiled once: a memo, which the rule's bytes make pure."""
+    stored = ctx.get(RULES, name, version)
+    if stored is None:
+        raise Fault(f"version {version} of the live rule {name} is missing")
+    key = (version, stored.raw)
+    rule = _compiled.get(key)
+    if rule is None:
+        if len(_compiled) >= COMPILED_MAX:
+            del _compiled[next(iter(_compiled))]
+        rule = _compiled[key] = _compile(exact.decode_rule(stored.raw), version)
+    return rule
+
+
+def _compile(rule: exact.Rule, version: int) -> CompiledRule:
+    fates = [a for a in rule.actions if isinstance(a, exact.Hold | exact.Refuse)]
+    return CompiledRule(
+        name=rule.name,
+        version=version,
+        run=exact.compile_rule(rule),
+        operands=exact.operands(rule),
+        deployments=exact.models(rule),
+        fate=fates[0] if fates else None,
+        freezes=tuple(a for a in rule.actions if isinstance(a, exact.Freeze)),
+        labels=tuple(a.label for a in rule.actions if isinstance(a, exact.Emit)),
+        daily_cap=rule.daily_cap,
+        priority=rule.priority,
+    )

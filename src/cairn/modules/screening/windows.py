@@ -1,0 +1,84 @@
+"""Windows of every account in the state, and how the movements of a block pass through them.
+
+The rule: the features of a movement come from the windows as they were when the block began plus
+the earlier attempts within the block, in order; the attempt itself is added afterwards, whatever
+becomes of it. So a block of two thousand movements gives the same features as two thousand blocks
+of one.
+"""
+
+from collections.abc import Sequence
+
+from cairn.exact.features import EMPTY, Vector, Window, add, vector
+from cairn.ledger.context import Context
+from cairn.ledger.hooks import AdmittedOperation, Movement
+from cairn.ledger.records import Table
+from cairn.modules.bank import api as bank
+
+PAYER_WINDOWS: Table[Window] = Table("screening", "payer_window", (str, bytes), Window)
+"""What an account paid lately in an asset."""
+PAYEE_WINDOWS: Table[Window] = Table("screening", "payee_window", (str, bytes), Window)
+"""What an account was paid lately in an asset."""
+
+
+class _Side:
+    """The windows of one side of the payments while a block passes through them."""
+
+    def __init__(self, ctx: Context, table: Table[Window]) -> None:
+        self._ctx = ctx
+        self._table = table
+        self._prefixes: dict[str, bytes] = {}
+        self.windows: dict[bytes, Window] = {}
+
+    def find(self, asset: str, account: bytes) -> tuple[bytes, Window]:
+        """Return the row key of an account's window, and the window as it stands."""
+        prefix = self._prefixes.get(asset)
+        if prefix is None:
+            prefix = self._prefixes[asset] = self._table.key(asset)
+        key = prefix + bytes((len(account),)) + account
+        window = self.windows.get(key)
+        if window is None:
+            window = self._ctx.state.get(self._table, key) or EMPTY
+        return key, window
+
+    def write(self) -> None:
+        """Write the windows that changed."""
+        for key, window in self.windows.items():
+            self._ctx.state.put(self._table, key, window)
+
+
+def counts(ctx: Context, operation: AdmittedOperation) -> bool:
+    """Return whether an operation with a movement is an attempt that windows count.
+
+    It is none if the bank is bound to refuse it whatever else the block does: if its sender may not
+    act for the payer, which exists, or if its booking time is out of bounds. Otherwise anyone could
+    fill anyone's windows.
+    """
+    movement = operation.movement
+    assert movement is not None
+    skew_ms = ctx.param(bank.BOOKED_AT_SKEW_MS_MAX)
+    if skew_ms and abs(movement.booked_at_ms - ctx.time_ms) > skew_ms:
+        return False
+    ctx.sender = operation.sender
+    is_allowed = bank.operates(ctx, movement.payer, tag_of(operation.message))
+    ctx.sender = b""
+    return is_allowed or not bank.is_account(ctx, movement.payer)
+
+
+def pass_through(ctx: Context, movements: Sequence[Movement]) -> list[Vector]:
+    """Return the features of each movement in order, and write the windows that they leave."""
+    payers, payees = _Side(ctx, PAYER_WINDOWS), _Side(ctx, PAYEE_WINDOWS)
+    is_bounded = ctx.param(bank.BOOKED_AT_SKEW_MS_MAX) > 0
+    vectors: list[Vector] = []
+    for movement in movements:
+        amount_units = movement.amount_units
+        booked_at_ms = movement.booked_at_ms
+        if is_bounded and booked_at_ms > ctx.time_ms:
+            booked_at_ms = ctx.time_ms
+        payer_key, payer = payers.find(movement.asset, movement.payer)
+        payee_key, payee = payees.find(movement.asset, movement.payee)
+        vectors.append(vector(payer, payee, amount_units, booked_at_ms))
+        payers.windows[payer_key] = add(payer, booked_at_ms, amount_units)
+        payees.windows[payee_key] = add(payee, booked_at_ms, amount_units)
+    payers.write()
+    payees.write()
+    return vectors
