@@ -17,7 +17,7 @@ from cairn.ledger.messages import Event, Message
 from cairn.ledger.module import Invariant, MessageSpec, Module, Registry
 from cairn.ledger.records import Series, Table
 from cairn.ledger.transactions import ATOMIC, Body, sign_transaction
-from cairn.node.memory import MemoryState
+from cairn.ledger.memory import MemoryState
 from cairn.primitives.encoding import Record, encode
 from cairn.primitives.ids import derive_id
 from cairn.primitives.signatures import SigningKey
@@ -250,7 +250,7 @@ class Bench:
     ) -> None:
         self.clock = ManualClock()
         self.ledger = Ledger(registry())
-        state = MemoryState(self.ledger.registry)
+        state = MemoryState()
         founded = self.ledger.found(charter(), CHAIN_ID, state)
         state.apply(founded.changes)
         self.keeper = MemoryKeeper(state)

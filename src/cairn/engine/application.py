@@ -25,6 +25,8 @@ from cairn.ledger.errors import (
     WrongChainError,
 )
 from cairn.ledger.execution import Block, BlockResult, Ledger, LedgerHead
+from cairn.ledger.invariants import check_changes
+from cairn.ledger.module import Registry
 from cairn.ledger.parameters import BLOCK_COST_MAX
 from cairn.ledger.receipts import OK, RECEIPT_DECODER, RESULT_NOT_ADMITTED
 from cairn.ledger.transactions import signing_bytes
@@ -83,7 +85,7 @@ class LedgerApplication:
         self._open: dict[int, Submission] = {}
         self._open_lock = threading.Lock()
         self._stopped: Exception | None = None
-        self._invariants = _InvariantCheck(ledger, invariant_interval_blocks)
+        self._invariants = _InvariantCheck(ledger.registry, invariant_interval_blocks)
         self._due_ms: int | None = None
         self._due_height = -1
         self.on_work: Callable[[], None] = _nothing
@@ -315,14 +317,8 @@ class LedgerApplication:
 class _InvariantCheck:
     """The modules' incremental invariants over the rows that some blocks have changed."""
 
-    def __init__(self, ledger: Ledger, interval_blocks: int) -> None:
-        modules = ledger.registry.modules
-        self._invariants = [
-            (invariant.incremental, tuple(table.prefix for table in invariant.tables))
-            for module in modules
-            for invariant in module.invariants
-            if invariant.incremental is not None
-        ]
+    def __init__(self, registry: Registry, interval_blocks: int) -> None:
+        self._registry = registry
         self._interval = max(1, interval_blocks)
         self._blocks = 0
         self._rows: ChangedRows = {}
@@ -333,24 +329,13 @@ class _InvariantCheck:
         Raises:
             InvariantError: An invariant does not hold; the block must not be kept.
         """
-        if not self._invariants:
-            return
         for key, (table, old, new) in changed.items():
             known = self._rows.get(key)
             self._rows[key] = (table, old if known is None else known[1], new)
         self._blocks += 1
-        if self._blocks < self._interval:
-            return
-        by_table: dict[bytes, dict[bytes, tuple[Any, Any]]] = {}
-        for key, (table, old, new) in self._rows.items():
-            by_table.setdefault(table.prefix, {})[key] = (old, new)
-        for check, prefixes in self._invariants:
-            rows: dict[bytes, tuple[Any, Any]] = {}
-            for prefix in prefixes:
-                rows.update(by_table.get(prefix, {}))
-            if rows:
-                check(rows)
-        self._blocks, self._rows = 0, {}
+        if self._blocks >= self._interval:
+            check_changes(self._registry, self._rows)
+            self._blocks, self._rows = 0, {}
 
 
 def outcome_at(entry: LogEntry, time_ms: int, position: int, transaction_id: bytes) -> Outcome:

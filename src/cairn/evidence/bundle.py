@@ -2,35 +2,50 @@
 
 Its claim says what its maker wants to show. The verifier proves the facts first and then checks that
 they show the claim; nothing in a bundle is believed because the bundle says it.
+
+Facts of a kind stand in one order, none twice, and each is needed by the claim: a bundle has no
+byte that could be another one.
 """
+
+from typing import Annotated
+
+from msgspec import Meta
 
 from cairn.evidence.errors import MalformedBundleError
 from cairn.evidence.proofs import (
     HeadProof,
     RangeProof,
-    ReceiptProof,
+    ReceiptsProof,
     SeriesProof,
     StateProof,
     TransactionProof,
 )
 from cairn.evidence.rows import RowDisclosure
+from cairn.ledger.records import DigestField, HeightField, NameField, ObjectIdField, TimeMsField
 from cairn.primitives.encoding import Decoder, Record, encode
 from cairn.primitives.errors import NonCanonicalError
 
 BUNDLE_FORMAT = "cairn-bundle/1"
 BUNDLE_SIZE_BYTES_MAX = 1 << 30
 
+DEPLOYMENTS_MAX = 256
+"""Most deployments that one period names."""
+
+KeyField = Annotated[bytes, Meta(min_length=2, max_length=1_024)]
+PositionField = Annotated[int, Meta(ge=0, le=2**53)]
+DeploymentsField = Annotated[tuple[NameField, ...], Meta(max_length=DEPLOYMENTS_MAX)]
+
 
 class StateClaim(Record, tag="state"):
     """The row at `key` has the value that the bundle proves, or is absent."""
 
-    key: bytes
+    key: KeyField
 
 
 class TransactionClaim(Record, tag="transaction"):
     """The transaction was signed, ordered and had the outcome that its receipt states."""
 
-    transaction_id: bytes
+    transaction_id: DigestField
 
 
 class PaymentClaim(Record, tag="payment"):
@@ -39,43 +54,63 @@ class PaymentClaim(Record, tag="payment"):
     Brings the model and rule that judged it, and what became of a hold.
     """
 
-    transaction_id: bytes
-    operation_index: int
+    transaction_id: DigestField
+    operation_index: PositionField
+
+
+class OpenedInput(Record):
+    """The input of a prediction that was made elsewhere, disclosed with its salt."""
+
+    salt: Annotated[bytes, Meta(min_length=16, max_length=64)]
+    features: tuple[int, ...]
 
 
 class PredictionClaim(Record, tag="prediction"):
-    """The prediction stands in its deployment's series."""
+    """The prediction stands in its deployment's series, made by a version that was live."""
 
-    deployment: str
-    position: int
+    deployment: NameField
+    position: PositionField
+    opened: OpenedInput | None
+    """For a prediction made elsewhere, if its input is disclosed."""
 
 
 class RowClaim(Record, tag="row"):
     """The disclosed row belongs to the registered data set."""
 
-    dataset_id: bytes
+    dataset_id: ObjectIdField
 
 
 class LiveClaim(Record, tag="live"):
-    """Which version of a deployment was live at a time, and who approved it."""
+    """Which version of a deployment was live, at a height or at a time, and who approved it.
 
-    deployment: str
-    at_ms: int
+    Exactly one of the two is given. A promotion acts from the block after its own.
+    """
+
+    deployment: NameField
+    at_height: HeightField | None
+    at_ms: TimeMsField | None
 
 
 class RangeClaim(Record, tag="range"):
     """Every entry of a series from `from_ms` to before `until_ms`, nothing missing."""
 
-    series: bytes
-    from_ms: int
-    until_ms: int
+    series: KeyField
+    """Key of the series' head row."""
+    from_ms: TimeMsField
+    until_ms: TimeMsField
 
 
 class PeriodClaim(Record, tag="period"):
-    """Every hold, what became of it, and every scored prediction of a period, nothing missing."""
+    """What was decided in a period, nothing missing.
 
-    from_ms: int
-    until_ms: int
+    That is every hold, everything done about holds, every firing of a rule, every change of a rule,
+    and every scored prediction of the named deployments, among them all that rules looked at.
+    """
+
+    from_ms: TimeMsField
+    until_ms: TimeMsField
+    deployments: DeploymentsField
+    """Sorted, each once."""
 
 
 Claim = (
@@ -98,10 +133,15 @@ class Bundle(Record):
     claim: Claim
     head: HeadProof
     states: tuple[StateProof, ...]
+    """Sorted by key."""
     series: tuple[SeriesProof, ...]
+    """One run of a series at most, sorted by the key of its head."""
     ranges: tuple[RangeProof, ...]
-    receipts: tuple[ReceiptProof, ...]
+    """One range of a series at most, sorted by the key of its head."""
+    receipts: tuple[ReceiptsProof, ...]
+    """Sorted by block and position."""
     transactions: tuple[TransactionProof, ...]
+    """Sorted by block and position."""
     rows: tuple[RowDisclosure, ...]
 
 
@@ -117,7 +157,8 @@ def decode_bundle(raw: bytes) -> Bundle:
     """Return the bundle in a file's bytes.
 
     Raises:
-        MalformedBundleError: Too big, of another format, or not canonical.
+        MalformedBundleError: Too big, of another format, not canonical, or its facts are not in
+            their order.
     """
     if len(raw) > BUNDLE_SIZE_BYTES_MAX:
         raise MalformedBundleError(f"{len(raw)} bytes, more than {BUNDLE_SIZE_BYTES_MAX}")
@@ -127,4 +168,57 @@ def decode_bundle(raw: bytes) -> Bundle:
         raise MalformedBundleError(f"not a bundle: {error}") from error
     if bundle.format != BUNDLE_FORMAT:
         raise MalformedBundleError(f"format {bundle.format!r}, this verifier reads {BUNDLE_FORMAT}")
+    _check_order(bundle)
     return bundle
+
+
+def in_order(bundle: Bundle) -> Bundle:
+    """Return a bundle with its facts in the one order that is accepted."""
+    return Bundle(
+        bundle.format,
+        bundle.chain_id,
+        bundle.claim,
+        bundle.head,
+        tuple(sorted(bundle.states, key=_state_place)),
+        tuple(sorted(bundle.series, key=_series_place)),
+        tuple(sorted(bundle.ranges, key=_range_place)),
+        tuple(sorted(bundle.receipts, key=_receipts_place)),
+        tuple(sorted(bundle.transactions, key=_transaction_place)),
+        bundle.rows,
+    )
+
+
+def _check_order(bundle: Bundle) -> None:
+    """Check that the facts of each kind stand in order, none twice."""
+    places: tuple[tuple[str, list[object]], ...] = (
+        ("states", [_state_place(fact) for fact in bundle.states]),
+        ("series", [_series_place(fact) for fact in bundle.series]),
+        ("ranges", [_range_place(fact) for fact in bundle.ranges]),
+        ("receipts", [_receipts_place(fact) for fact in bundle.receipts]),
+        ("transactions", [_transaction_place(fact) for fact in bundle.transactions]),
+    )
+    for name, found in places:
+        if found != sorted(dict.fromkeys(found)):  # type: ignore[type-var]
+            raise MalformedBundleError(f"the {name} are not in their order, each once")
+    if len(bundle.rows) > 1:
+        raise MalformedBundleError("a bundle discloses one row at most")
+
+
+def _state_place(fact: StateProof) -> bytes:
+    return fact.key
+
+
+def _series_place(fact: SeriesProof) -> bytes:
+    return fact.head.key
+
+
+def _range_place(fact: RangeProof) -> bytes:
+    return fact.series.head.key
+
+
+def _receipts_place(fact: ReceiptsProof) -> tuple[int, int]:
+    return fact.history.index, fact.start
+
+
+def _transaction_place(fact: TransactionProof) -> tuple[int, int]:
+    return fact.receipt.history.index, fact.receipt.position

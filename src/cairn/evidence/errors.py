@@ -57,12 +57,6 @@ class NotWitnessedError(EvidenceError):
     code = "evidence/not_witnessed"
 
 
-class ExpiredError(EvidenceError):
-    """The header is older than the trusting period, and the caller asked for it to be fresh."""
-
-    code = "evidence/expired"
-
-
 class StateProofError(EvidenceError):
     """A state row, or its absence, does not follow from the state root."""
 
@@ -109,6 +103,12 @@ class KeyNotValidError(EvidenceError):
     """The key that signed did not speak for the sender at that height: unknown, retired or future."""
 
     code = "evidence/key_not_valid"
+
+
+class SurplusError(EvidenceError):
+    """The bundle carries facts that its claim has no use for: somebody else's, or an old copy."""
+
+    code = "evidence/surplus"
 
 
 class ClaimError(EvidenceError):

@@ -1,76 +1,35 @@
-"""Steps 3 to 8 of verification: from a trust file to proved facts, meaning left aside.
+"""Proved facts, looked up by what they mean; what a claim did not look at is surplus.
 
-Each function takes what is already proved and returns what follows from it, or raises the named
-error. The steps are those of docs/reference/evidence.md.
+`VerifiedFacts` holds what steps 3 to 7 proved. A claim's check asks it for rows, runs of series,
+receipts and transactions; whatever the bundle does not prove ends the verification. A prover
+answers the same questions from a ledger instead, and so learns what its bundle must carry.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from cairn.evidence.errors import (
-    AppHashError,
-    CheckpointConflictError,
-    CheckpointUnprovenError,
     ClaimError,
-    HeaderNotCommittedError,
-    HistoryProofError,
     IncompleteRangeError,
-    ReceiptProofError,
     SeriesProofError,
-    SignatureError,
     StateProofError,
-    TransactionProofError,
+    SurplusError,
 )
-from cairn.evidence.proofs import (
-    HeadProof,
-    HistoryProof,
-    RangeProof,
-    ReceiptProof,
-    SeriesProof,
-    StateProof,
-    TransactionProof,
-)
-from cairn.evidence.trust import Trust
-from cairn.ledger.receipts import RECEIPT_DECODER, NotAdmitted, Receipt
+from cairn.evidence.rows import RowDisclosure
+from cairn.ledger.receipts import Receipt
 from cairn.ledger.records import (
-    ENTRY_DECODER,
-    HEAD_DECODER,
-    HISTORY_DECODER,
     HistoryLeaf,
     KeyPart,
+    Series,
     SeriesEntry,
-    SeriesHead,
     Table,
-    application_hash,
     describe_key,
-    entry_hash,
 )
-from cairn.ledger.transactions import (
-    Transaction,
-    decode_envelope,
-    raw_hash,
-    signing_bytes,
-    transaction_id,
-)
+from cairn.ledger.transactions import Transaction
 from cairn.primitives.encoding import Decoder, NonCanonicalError, Record
-from cairn.primitives.errors import PrimitiveError, ProofError
-from cairn.primitives.light import (
-    header_time_ms,
-    transaction_leaf_hash,
-    verify_header,
-)
-from cairn.primitives.merkle import (
-    leaf_hash,
-    verify_consistency,
-    verify_inclusion,
-    verify_range,
-)
-from cairn.primitives.signatures import PublicKey, verify
-from cairn.primitives.trie import verify_absence, verify_presence
 
 RecordT = TypeVar("RecordT", bound=Record)
-
-_NOT_ADMITTED: Decoder[NotAdmitted] = Decoder(NotAdmitted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +45,9 @@ class VerifiedHead:
     state_root: bytes
     history_size: int
     history_root: bytes
+    signed_power: int
+    """Voting power that signed the header."""
+    total_power: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +88,27 @@ class VerifiedTransaction:
 
     id: bytes
     envelope: Transaction
-    receipt: VerifiedReceipt
+    block: HistoryLeaf
+    position: int
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[RecordT]):
+    """An entry of a series, decoded."""
+
+    position: int
+    time_ms: int
+    record: RecordT
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(Generic[RecordT]):
+    """Consecutive entries of a series, nothing missing between, and whether the last one ends it."""
+
+    entries: tuple[Entry[RecordT], ...]
+    ended: bool
+    """Whether the last entry is the one that was looked for; else the series has none."""
 
 
 @dataclass(slots=True)
@@ -134,15 +116,28 @@ class VerifiedFacts:
     """Everything that a bundle's facts prove, by what it is looked up by."""
 
     head: VerifiedHead
+    chain_id: str
     states: dict[bytes, bytes | None] = field(default_factory=dict)
-    series: list[VerifiedSeries] = field(default_factory=list)
-    ranges: list[VerifiedRange] = field(default_factory=list)
-    receipts: list[VerifiedReceipt] = field(default_factory=list)
+    series: dict[bytes, VerifiedSeries] = field(default_factory=dict)
+    ranges: dict[bytes, VerifiedRange] = field(default_factory=dict)
+    receipts: dict[bytes, VerifiedReceipt] = field(default_factory=dict)
+    """By transaction id."""
     transactions: dict[bytes, VerifiedTransaction] = field(default_factory=dict)
+    disclosures: list[RowDisclosure] = field(default_factory=list)
+    _used: set[tuple[str, bytes]] = field(default_factory=set)
 
-    def add_state(self, key: bytes, value: bytes | None) -> None:
-        """Keep a proved row."""
-        self.states[key] = value
+    # Rows
+
+    def state(self, key: bytes) -> bytes | None:
+        """Return the proved bytes of a row, None for one that is proved absent.
+
+        Raises:
+            ClaimError: The bundle proves neither.
+        """
+        if key not in self.states:
+            self.load_state(key)
+        self._used.add(("row", key))
+        return self.states[key]
 
     def row(self, table: Table[RecordT], *key: KeyPart) -> RecordT | None:
         """Return a proved row, or None for one that is proved absent.
@@ -152,15 +147,13 @@ class VerifiedFacts:
             StateProofError: The row's bytes are not a record of the table.
         """
         name = table.key(*key)
-        if name not in self.states:
-            raise ClaimError(f"the bundle does not prove {_name(name)}")
-        raw = self.states[name]
+        raw = self.state(name)
         if raw is None:
             return None
         try:
             return table.decoder.decode(raw)
         except NonCanonicalError as error:
-            raise StateProofError(f"{_name(name)}: {error}") from error
+            raise StateProofError(f"{name_of(name)}: {error}") from error
 
     def required_row(self, table: Table[RecordT], *key: KeyPart) -> RecordT:
         """Return a proved row.
@@ -170,245 +163,227 @@ class VerifiedFacts:
         """
         row = self.row(table, *key)
         if row is None:
-            raise ClaimError(f"there is no {_name(table.key(*key))}")
+            raise ClaimError(f"there is no {name_of(table.key(*key))}")
         return row
+
+    # Series
+
+    def stretch(
+        self,
+        series: Series[RecordT],
+        *key: KeyPart,
+        since_ms: int = 0,
+        until: Callable[[int, RecordT], bool] | None = None,
+    ) -> Stretch[RecordT]:
+        """Return the entries from `since_ms` on up to the first for which `until` holds.
+
+        Args:
+            series: The series.
+            key: Key parts of the series.
+            since_ms: Time from which on no entry is missing; 0 for the very first one.
+            until: Called with time and record; None for "up to the series' end".
+
+        Raises:
+            ClaimError: The bundle holds no entries of this series.
+            SeriesProofError: An entry is not a record of the series.
+            IncompleteRangeError: An entry is missing at either end, or more are given than needed.
+        """
+        name = series.key(*key)
+        if name not in self.series:
+            self.load_stretch(series, name, since_ms, until)
+        self._used.add(("series", name))
+        run = self.series[name]
+        entries = decoded(run.entries, run.start, series.decoder, name)
+        inside = tuple(entry for entry in entries if entry.time_ms >= since_ms)
+        before = len(entries) - len(inside)
+        if before > 1 or (before == 0 and run.start > 0):
+            raise IncompleteRangeError(f"{name_of(name)}: it does not begin where it must")
+        ends = [until is not None and until(entry.time_ms, entry.record) for entry in inside]
+        if any(ends[:-1]):
+            raise IncompleteRangeError(f"{name_of(name)}: entries beyond the last that is needed")
+        ended = bool(ends) and ends[-1]
+        if not ended and run.start + len(entries) != run.size:
+            raise IncompleteRangeError(f"{name_of(name)}: later entries are not shown")
+        return Stretch(inside, ended)
+
+    def entry(self, series: Series[RecordT], position: int, *key: KeyPart) -> Entry[RecordT]:
+        """Return one entry of a series.
+
+        Raises:
+            ClaimError: The bundle does not hold it, and it alone.
+        """
+        name = series.key(*key)
+        if name not in self.series:
+            self.load_entry(name, position)
+        self._used.add(("series", name))
+        run = self.series[name]
+        if run.start != position or len(run.entries) != 1:
+            raise ClaimError(f"{name_of(name)}: entry {position} is not the one shown")
+        return decoded(run.entries, run.start, series.decoder, name)[0]
+
+    def range(
+        self, series: Series[RecordT], *key: KeyPart, from_ms: int, until_ms: int
+    ) -> tuple[Entry[RecordT], ...]:
+        """Return every entry of a series in [from_ms, until_ms).
+
+        Raises:
+            ClaimError: The bundle holds no such range.
+            SeriesProofError: An entry is not a record of the series.
+        """
+        name = series.key(*key)
+        found = self.raw_range(name, from_ms, until_ms)
+        return decoded(found.entries, found.start, series.decoder, name)
+
+    def raw_range(self, name: bytes, from_ms: int, until_ms: int) -> VerifiedRange:
+        """Return every entry of the series with head key `name` in [from_ms, until_ms), undecoded.
+
+        Raises:
+            ClaimError: The bundle holds no such range.
+        """
+        if name not in self.ranges:
+            self.load_range(name, from_ms, until_ms)
+        self._used.add(("range", name))
+        found = self.ranges[name]
+        if (found.from_ms, found.until_ms) != (from_ms, until_ms):
+            raise ClaimError(f"{name_of(name)}: the range shown is another one")
+        return found
+
+    # Blocks
+
+    def transaction(self, identity: bytes) -> VerifiedTransaction:
+        """Return a proved transaction.
+
+        Raises:
+            ClaimError: The bundle does not prove it.
+        """
+        if identity not in self.transactions:
+            self.load_transaction(identity)
+        self._used.add(("transaction", identity))
+        return self.transactions[identity]
+
+    def receipts_of(self, identities: Iterable[bytes]) -> Mapping[bytes, VerifiedReceipt]:
+        """Return the proved receipts, by the ids of their transactions.
+
+        Raises:
+            ClaimError: The bundle does not prove one of them.
+        """
+        wanted = list(dict.fromkeys(identities))
+        missing = [identity for identity in wanted if identity not in self.receipts]
+        if missing:
+            self.load_receipts(missing)
+        self._used.update(("receipt", identity) for identity in wanted)
+        return {identity: self.receipts[identity] for identity in wanted}
+
+    def disclosure(self) -> RowDisclosure:
+        """Return the row that the bundle discloses.
+
+        Raises:
+            ClaimError: It discloses none.
+        """
+        if not self.disclosures:
+            raise ClaimError("the bundle discloses no row")
+        self._used.add(("disclosure", b""))
+        return self.disclosures[0]
+
+    # What is missing: a bundle has nothing more to offer, a prover fetches it
+
+    def load_state(self, key: bytes) -> None:
+        """Find a row that is not there yet."""
+        raise ClaimError(f"the bundle does not prove {name_of(key)}")
+
+    def load_stretch(
+        self,
+        series: Series[RecordT],
+        name: bytes,
+        since_ms: int,
+        until: Callable[[int, RecordT], bool] | None,
+    ) -> None:
+        """Find a run of entries that is not there yet."""
+        del series, since_ms, until
+        raise ClaimError(f"the bundle does not prove entries of {name_of(name)}")
+
+    def load_entry(self, name: bytes, position: int) -> None:
+        """Find one entry that is not there yet."""
+        raise ClaimError(f"the bundle does not prove entry {position} of {name_of(name)}")
+
+    def load_range(self, name: bytes, from_ms: int, until_ms: int) -> None:
+        """Find a range that is not there yet."""
+        del from_ms, until_ms
+        raise ClaimError(f"the bundle does not prove a range of {name_of(name)}")
+
+    def load_transaction(self, identity: bytes) -> None:
+        """Find a transaction that is not there yet."""
+        raise ClaimError(f"the bundle does not prove transaction {identity.hex()}")
+
+    def load_receipts(self, identities: list[bytes]) -> None:
+        """Find receipts that are not there yet."""
+        raise ClaimError(
+            f"the bundle does not prove {len(identities)} receipts, among them that of "
+            f"transaction {identities[0].hex()}"
+        )
+
+    # The whole
+
+    def check_all_used(self) -> None:
+        """Check that the claim had a use for every fact.
+
+        Raises:
+            SurplusError: It had none for one of them.
+        """
+        there: list[tuple[str, bytes]] = [("row", key) for key in self.states]
+        there += [("series", key) for key in self.series]
+        there += [("range", key) for key in self.ranges]
+        there += [("receipt", identity) for identity in self.receipts]
+        there += [("transaction", identity) for identity in self.transactions]
+        there += [("disclosure", b"") for _ in self.disclosures]
+        for kind, name in there:
+            if (kind, name) not in self._used:
+                shown = name_of(name) if kind in ("row", "series", "range") else name.hex()
+                raise SurplusError(f"the claim has no use for {kind} {shown}".rstrip())
 
     def sentence(self) -> str:
         """Return the counts of what was proved, in words."""
-        entries = sum(len(s.entries) for s in self.series) + sum(
-            len(r.entries) for r in self.ranges
+        entries = sum(len(s.entries) for s in self.series.values()) + sum(
+            len(r.entries) for r in self.ranges.values()
+        )
+        counts = (
+            (len(self.transactions), "transaction"),
+            (len(self.receipts), "receipt"),
+            (len(self.states), "row"),
+            (entries, "entr"),
         )
         return (
-            f"{len(self.transactions)} transactions, {len(self.receipts)} receipts, "
-            f"{len(self.states)} rows and {entries} entries lead to the header"
+            ", ".join(f"{count:,} {_plural(noun, count)}" for count, noun in counts)
+            + " lead to the header"
         )
 
 
-def verify_head(proof: HeadProof, trust: Trust) -> VerifiedHead:
-    """Return what the proving header opens to (steps 3 and 4).
+def decoded(
+    entries: tuple[SeriesEntry, ...], start: int, decoder: Decoder[RecordT], name: bytes
+) -> tuple[Entry[RecordT], ...]:
+    """Return entries with their records.
 
     Raises:
-        HeaderNotCommittedError: It is not committed by the trusted validators.
-        AppHashError: What is said to be under its application hash is not.
+        SeriesProofError: One is not a record of the series.
     """
-    if proof.validators != trust.validators:
-        raise HeaderNotCommittedError("the validators are not those of the trust file")
     try:
-        block_hash = verify_header(trust.chain_id, proof.header, proof.commit, proof.validators)
-    except PrimitiveError as error:
-        raise HeaderNotCommittedError(str(error)) from error
-    if not 0 <= proof.history_size < 2**63:
-        raise AppHashError(f"a history of size {proof.history_size}")
-    opened = application_hash(proof.state_root, proof.history_size, proof.history_root)
-    if opened != proof.header.app_hash:
-        raise AppHashError(
-            f"header {proof.header.height} carries another application hash than the one opened"
+        return tuple(
+            Entry(start + offset, entry.time_ms, decoder.decode(entry.payload))
+            for offset, entry in enumerate(entries)
         )
-    return VerifiedHead(
-        proof.header.height - 1,
-        header_time_ms(proof.header),
-        block_hash,
-        proof.state_root,
-        proof.history_size,
-        proof.history_root,
-    )
+    except NonCanonicalError as error:
+        raise SeriesProofError(f"{name_of(name)}: {error}") from error
 
 
-def verify_checkpoint(proof: HeadProof, head: VerifiedHead, trust: Trust) -> None:
-    """Check the head against the checkpoint that the trust file holds, if any (step 6).
-
-    Raises:
-        CheckpointConflictError: The two contradict each other.
-        CheckpointUnprovenError: The bundle does not show that its history extends the checkpoint's.
-    """
-    checkpoint = trust.checkpoint
-    if checkpoint is None:
-        return
-    header_height = head.height + 1
-    if header_height == checkpoint.height and head.block_hash != checkpoint.block_hash:
-        raise CheckpointConflictError(f"another block at height {header_height} is signed too")
-    if header_height < checkpoint.height:
-        raise CheckpointUnprovenError(
-            f"the bundle proves from height {header_height}, before the checkpoint's "
-            f"{checkpoint.height}"
-        )
-    if head.history_size == checkpoint.history_size:
-        if head.history_root != checkpoint.history_root:
-            raise CheckpointConflictError("another history of the same size is signed too")
-        return
-    consistency = proof.consistency
-    if consistency is None or consistency.old_size != checkpoint.history_size:
-        raise CheckpointUnprovenError(
-            f"no proof that the history extends the checkpoint's {checkpoint.history_size} blocks"
-        )
-    try:
-        verify_consistency(
-            checkpoint.history_root,
-            checkpoint.history_size,
-            head.history_root,
-            head.history_size,
-            consistency.path,
-        )
-    except ProofError as error:
-        raise CheckpointConflictError(f"the history does not extend it: {error}") from error
-
-
-def verify_state(proof: StateProof, head: VerifiedHead) -> bytes | None:
-    """Return the value of a row, None for one that is absent (step 7a).
-
-    Raises:
-        StateProofError: The proof does not lead to the state root.
-    """
-    try:
-        if proof.value is None:
-            verify_absence(head.state_root, proof.key, proof.proof)
-        else:
-            verify_presence(head.state_root, proof.key, proof.value, proof.proof)
-    except ProofError as error:
-        raise StateProofError(f"{_name(proof.key)}: {error}") from error
-    return proof.value
-
-
-def verify_series(proof: SeriesProof, head: VerifiedHead) -> VerifiedSeries:
-    """Return a contiguous run of a series' entries (step 7b).
-
-    Raises:
-        StateProofError: The series' head does not follow from the state root.
-        SeriesProofError: The entries do not follow from the series' head.
-    """
-    value = verify_state(proof.head, head)
-    name = _name(proof.head.key)
-    if value is None:
-        if proof.entries or proof.path or proof.start:
-            raise SeriesProofError(f"{name}: entries of a series that has none")
-        return VerifiedSeries(proof.head.key, 0, 0, ())
-    try:
-        series: SeriesHead = HEAD_DECODER.decode(value)
-        hashes = [entry_hash(raw) for raw in proof.entries]
-        verify_range(series.root, series.size, proof.start, hashes, proof.path)
-        entries = tuple(ENTRY_DECODER.decode(raw) for raw in proof.entries)
-    except PrimitiveError as error:
-        raise SeriesProofError(f"{name}: {error}") from error
-    times = [entry.time_ms for entry in entries]
-    if times != sorted(times) or (times and times[-1] > series.last_time_ms):
-        raise SeriesProofError(f"{name}: entries go back in time")
-    return VerifiedSeries(proof.head.key, series.size, proof.start, entries)
-
-
-def verify_complete(proof: RangeProof, head: VerifiedHead) -> VerifiedRange:
-    """Return every entry of a series in a range of time (step 7c).
-
-    Raises:
-        StateProofError, SeriesProofError: As `verify_series`.
-        IncompleteRangeError: The range ends after the proving header, or a neighbour is missing.
-    """
-    series = verify_series(proof.series, head)
-    name = _name(series.key)
-    if not 0 <= proof.from_ms <= proof.until_ms:
-        raise IncompleteRangeError(f"{name}: the range ends before it begins")
-    if proof.until_ms > head.time_ms:
-        raise IncompleteRangeError(f"{name}: the range ends after the proving header's time")
-    inside = [e for e in series.entries if proof.from_ms <= e.time_ms < proof.until_ms]
-    before = [e for e in series.entries if e.time_ms < proof.from_ms]
-    after = [e for e in series.entries if e.time_ms >= proof.until_ms]
-    if not before and series.start > 0:
-        raise IncompleteRangeError(f"{name}: the entry before the range is not shown")
-    if not after and series.start + len(series.entries) < series.size:
-        raise IncompleteRangeError(f"{name}: the entry after the range is not shown")
-    return VerifiedRange(
-        series.key, proof.from_ms, proof.until_ms, series.start + len(before), tuple(inside)
-    )
-
-
-def verify_block(proof: HistoryProof, head: VerifiedHead) -> HistoryLeaf:
-    """Return a block's leaf in the history (step 7d).
-
-    Raises:
-        HistoryProofError: The leaf does not follow from the history's root.
-    """
-    try:
-        verify_inclusion(
-            head.history_root, head.history_size, proof.index, leaf_hash(proof.leaf), proof.path
-        )
-        return HISTORY_DECODER.decode(proof.leaf)
-    except PrimitiveError as error:
-        raise HistoryProofError(f"block at position {proof.index}: {error}") from error
-
-
-def verify_receipt(proof: ReceiptProof, head: VerifiedHead) -> VerifiedReceipt:
-    """Return a receipt of a block (step 7e).
-
-    Raises:
-        HistoryProofError: As `verify_block`.
-        ReceiptProofError: The receipt does not follow from the block's receipts root.
-    """
-    block = verify_block(proof.history, head)
-    try:
-        verify_inclusion(
-            block.receipts_root,
-            block.receipt_count,
-            proof.position,
-            leaf_hash(proof.receipt),
-            proof.receipt_path,
-        )
-        receipt = _decode_receipt(proof.receipt)
-    except PrimitiveError as error:
-        raise ReceiptProofError(
-            f"receipt {proof.position} of block {block.height}: {error}"
-        ) from error
-    return VerifiedReceipt(block, proof.position, proof.receipt, receipt)
-
-
-def verify_transaction(proof: TransactionProof, head: VerifiedHead) -> VerifiedTransaction:
-    """Return a signed transaction of a block and its receipt (step 7f).
-
-    Whether the key spoke for the sender is for step 8, from the state.
-
-    Raises:
-        HistoryProofError, ReceiptProofError: As `verify_receipt`; or the receipt is another
-            transaction's.
-        TransactionProofError: The transaction does not follow from the block's data hash.
-        SignatureError: Its signature does not verify.
-    """
-    verified = verify_receipt(proof.receipt, head)
-    block = verified.block
-    where = f"transaction {proof.receipt.position} of block {block.height}"
-    try:
-        verify_inclusion(
-            block.data_hash,
-            block.transaction_count,
-            proof.receipt.position,
-            transaction_leaf_hash(proof.raw),
-            proof.data_path,
-        )
-        envelope = decode_envelope(proof.raw)
-    except PrimitiveError as error:
-        raise TransactionProofError(f"{where}: {error}") from error
-    try:
-        verify(PublicKey(envelope.key), signing_bytes(envelope.body), envelope.signature)
-    except PrimitiveError as error:
-        raise SignatureError(f"{where}: {error}") from error
-    identity = transaction_id(envelope.body)
-    receipt = verified.receipt
-    if receipt is None:
-        raise ReceiptProofError(f"{where} was not admitted: it changed nothing")
-    if receipt.transaction_id != identity or receipt.raw_hash != raw_hash(proof.raw):
-        raise ReceiptProofError(f"{where}: the receipt belongs to another transaction")
-    return VerifiedTransaction(identity, envelope, verified)
-
-
-def _decode_receipt(raw: bytes) -> Receipt | None:
-    """Return a receipt, or None for the fixed result of a transaction that was not admitted."""
-    try:
-        return RECEIPT_DECODER.decode(raw)
-    except NonCanonicalError:
-        _NOT_ADMITTED.decode(raw)
-        return None
-
-
-def _name(key: bytes) -> str:
+def name_of(key: bytes) -> str:
     """Return a row key as people read it; a key that is none is shown in hex."""
     try:
         return describe_key(key)
     except NonCanonicalError:
         return key.hex()
+
+
+def _plural(noun: str, count: int) -> str:
+    if noun == "entr":
+        return "entry" if count == 1 else "entries"
+    return noun if count == 1 else noun + "s"

@@ -12,9 +12,13 @@ from cairn.primitives.trie import TrieProof
 
 
 class ConsistencyProof(Record):
-    """Shows that the history at the head extends the one of `old_size` blocks."""
+    """Shows that the history at the head extends the one of `old_size` blocks.
+
+    It is a fact of its own, whoever trusts that older history: 0 < `old_size` < the head's size.
+    """
 
     old_size: int
+    old_root: bytes
     path: tuple[bytes, ...]
 
 
@@ -28,7 +32,10 @@ class HeadProof(Record):
     history_size: int
     history_root: bytes
     cosigned_checkpoint: bytes
-    """Signed note (C2SP tlog-checkpoint) of this very head with witnesses' lines, or empty."""
+    """Signed note (C2SP tlog-checkpoint) of this very head, or empty.
+
+    It carries one cosignature line of each witness, sorted by name, and no other line.
+    """
     consistency: ConsistencyProof | None
     """With a checkpoint that the verifier already trusts, where one was asked for."""
 
@@ -83,6 +90,16 @@ class ReceiptProof(Record):
     position: int
     receipt: bytes
     receipt_path: tuple[bytes, ...]
+
+
+class ReceiptsProof(Record):
+    """A contiguous run of a block's receipts, under one path: what a period consists of."""
+
+    history: HistoryProof
+    start: int
+    """Position of the first receipt given."""
+    receipts: tuple[bytes, ...]
+    path: tuple[bytes, ...]
 
 
 class TransactionProof(Record):

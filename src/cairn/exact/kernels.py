@@ -1,8 +1,8 @@
 """Compiled loops over trees; imported only where Numba is installed.
 
 In perfect trees four rows are walked at a time, and for a single row four trees, because each step
-waits for the one before it while the four chains do not wait for each other. Sums stay within int64 by
-`models.check_form`.
+waits for the one before it while the four chains do not wait for each other. Sums stay within int64
+by `models.check_form`.
 
 Nothing is cached on disk: compiling takes well under a second, and Numba's cache unpickles files
 and can, when two processes write it at once, hand out code that was compiled for another type.

@@ -308,11 +308,8 @@ def _check_scorecard(card: Scorecard, feature_count: int) -> None:
         bounds = entry.upper_bounds
         if any(low >= high for low, high in pairwise(bounds)):
             raise ModelFormError(f"feature {entry.feature}: the bounds are not ascending")
-        if bounds and bounds[-1] > INT64_MAX:
-            raise ModelFormError(f"feature {entry.feature}: a bound does not fit in 64 bits")
     points = abs(card.base_points) + sum(max(map(abs, entry.points)) for entry in card.bins)
-    raw_max = abs(card.base) + max(points, 1) * abs(card.raw_per_point)
-    if raw_max > RAW_MAX or points > RAW_MAX:
+    if max(points, abs(card.base) + points * abs(card.raw_per_point)) > RAW_MAX:
         raise ModelFormError("the scorecard's sum can overflow")
 
 
@@ -325,8 +322,6 @@ def _check_linear(linear: Linear, features: tuple[Feature, ...]) -> None:
         raise ModelFormError(f"shift_bits is not within 0 to {SHIFT_BITS_MAX}")
     if any(weight.low > weight.high for weight in linear.weights):
         raise ModelFormError("a weight's low is above its high")
-    if any(max(weight.high, abs(weight.weight)) > INT64_MAX for weight in linear.weights):
-        raise ModelFormError("a weight or its high does not fit in 64 bits")
     terms = sum(abs(w.weight) * max(abs(w.low), abs(w.high)) for w in linear.weights)
     if terms > RAW_MAX or abs(linear.base) > RAW_MAX // 2:
         raise ModelFormError("the linear model's sum can overflow")

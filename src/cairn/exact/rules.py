@@ -22,7 +22,6 @@ from typing import Final, Literal, NamedTuple
 from cairn.exact.errors import RuleFormError
 from cairn.exact.features import FEATURES
 from cairn.primitives.encoding import Decoder, Record, encode
-from cairn.primitives.fixed import INT64_MAX
 from cairn.primitives.ids import is_name
 
 FORMAT_VERSION: Final = 1
@@ -352,8 +351,6 @@ def _check_condition(nodes: tuple[Node, ...]) -> None:
         if isinstance(node, Compare):
             if not is_operand(node.operand):
                 raise RuleFormError(f"node {index}: {node.operand!r} is not an operand")
-            if node.threshold > INT64_MAX:
-                raise RuleFormError(f"node {index}: the threshold does not fit in 64 bits")
             depths.append(1)
             continue
         count = 1 if isinstance(node, Not) else node.count

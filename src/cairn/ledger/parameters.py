@@ -26,7 +26,11 @@ class Parameter:
 PARAMETERS: Table[ParameterValue] = Table("ledger", "parameter", (str,), ParameterValue)
 
 TRANSACTION_COST_MAX = Parameter(
-    "ledger.transaction_cost_max", 20_000, 1_000, 10_000_000, "Most that one transaction may cost."
+    "ledger.transaction_cost_max",
+    2_000_000,
+    1_000,
+    10_000_000,
+    "Most that one transaction may cost.",
 )
 SENDER_COST_MAX = Parameter(
     "ledger.sender_cost_max",

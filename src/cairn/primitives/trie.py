@@ -32,9 +32,9 @@ _BUCKET, _INNER = b"\x10", b"\x11"
 _BUCKET_BYTE, _INNER_BYTE = 0x10, 0x11
 _PAIR = 2 * DIGEST_SIZE_BYTES
 _HALF = DIGEST_SIZE_BYTES
-_LEFT, _RIGHT = slice(1, 33), slice(33, 65)
 _INNER_HASHED = 65
 _COUNT_SIZE = 8
+_INNER_SIZE = _INNER_HASHED + _COUNT_SIZE
 _BUCKET_SIZE_MAX = 1 + BUCKET_KEYS_MAX * _PAIR
 
 _sha256 = hashlib.sha256
@@ -127,184 +127,223 @@ class _Batch:
         self.changed: dict[bytes, bytes | None] = {}
 
     def apply(self, depth: int, prefix: int, start: int, end: int) -> tuple[bytes, int]:
-        """Apply changes [start, end) to the node; return its hash and the change of its count."""
+        """Apply changes [start, end) to a node; return its hash and by how much its count moves."""
         path = (_PATH_HEAD[depth] | prefix << _PATH_PAD[depth]).to_bytes(_PATH_BYTES[depth], "big")
         node = self._read(path)
         if node is None or node[0] == _BUCKET_BYTE:
             return self._apply_to_bucket(depth, prefix, start, end, node or _BUCKET)
-        left, right = node[1:33], node[33:65]
-        middle = self._split(depth, prefix, start, end)
-        count = int.from_bytes(node[65:], "big")
-        left_new, right_new, delta = left, right, 0
-        if start < middle:
-            left_new, delta = self.apply(depth + 1, prefix << 1, start, middle)
-        if middle < end:
-            right_new, delta_right = self.apply(depth + 1, prefix << 1 | 1, middle, end)
-            delta += delta_right
-        count += delta
-        if count <= BUCKET_KEYS_MAX:
-            return self._collapse(depth, prefix), delta
-        hashed = _INNER + left_new + right_new
-        if delta or left_new != left or right_new != right:
-            self.changed[path] = hashed + count.to_bytes(_COUNT_SIZE, "big")
-        return _sha256(hashed).digest(), delta
-
-    def _split(self, depth: int, prefix: int, start: int, end: int) -> int:
-        """Return the first change of [start, end) that goes right."""
+        if len(node) != _INNER_SIZE or node[0] != _INNER_BYTE:
+            raise TrieNodeError(f"the inner node {path.hex()} is malformed")
+        left, right, delta = node[1:33], node[33:65], 0
         if end - start == 1:
             goes_right = self._keys[start][depth >> 3] >> (~depth & 7) & 1
-            return start if goes_right else end
-        return bisect_left(self._keys, _boundary(depth, prefix), start, end)
+            middle = start if goes_right else end
+        else:
+            middle = bisect_left(self._keys, _boundary(depth, prefix), start, end)
+        if start < middle:
+            left, delta = self.apply(depth + 1, prefix << 1, start, middle)
+        if middle < end:
+            right, delta_right = self.apply(depth + 1, prefix << 1 | 1, middle, end)
+            delta += delta_right
+        count = int.from_bytes(node[65:], "big") + delta
+        if count <= BUCKET_KEYS_MAX:
+            return self._collapse(depth, prefix), delta
+        hashed = _INNER + left + right
+        changed = hashed + count.to_bytes(_COUNT_SIZE, "big")
+        if changed != node:
+            self.changed[path] = changed
+        return _sha256(hashed).digest(), delta
 
     def _apply_to_bucket(
         self, depth: int, prefix: int, start: int, end: int, node: bytes
     ) -> tuple[bytes, int]:
-        """Apply changes to a bucket, which may become an inner node."""
-        pairs = dict(_pairs(node))
-        before = len(pairs)
-        values = self._values
-        for position, key in enumerate(self._keys[start:end], start):
-            value = values[position]
-            if value is None:
-                pairs.pop(key, None)
-            else:
-                pairs[key] = value
-        return self._store(depth, prefix, sorted(pairs.items()), node), len(pairs) - before
+        if len(node) & 63 != 1 or len(node) > _BUCKET_SIZE_MAX:
+            raise TrieNodeError(f"the bucket {node_path(depth, prefix).hex()} is malformed")
+        if end - start == 1:
+            changed = _with_change(node, self._keys[start], self._values[start])
+        else:
+            pairs = {node[i : i + 32]: node[i + 32 : i + 64] for i in range(1, len(node), _PAIR)}
+            for key, value in zip(self._keys[start:end], self._values[start:end], strict=True):
+                if value is None:
+                    pairs.pop(key, None)
+                else:
+                    pairs[key] = value
+            changed = _BUCKET + b"".join([key + pairs[key] for key in sorted(pairs)])
+        delta = (len(changed) - len(node)) // _PAIR
+        if len(changed) > _BUCKET_SIZE_MAX:
+            pairs_sorted = [changed[i : i + _PAIR] for i in range(1, len(changed), _PAIR)]
+            return self._build(depth, prefix, pairs_sorted), delta
+        if changed != node:
+            self.changed[node_path(depth, prefix)] = changed if len(changed) > 1 else None
+        return _sha256(changed).digest(), delta
 
-    def _store(
-        self, depth: int, prefix: int, pairs: list[tuple[bytes, bytes]], before: bytes
-    ) -> bytes:
-        """Store a set of pairs where `before` stood; return its hash."""
-        path = node_path(depth, prefix)
+    def _build(self, depth: int, prefix: int, pairs: list[bytes]) -> bytes:
+        """Store the subtree over sorted pairs and return its hash."""
         if len(pairs) <= BUCKET_KEYS_MAX:
-            node = _BUCKET + b"".join([key + value for key, value in pairs])
-            if node != before:
-                self.changed[path] = node if pairs else None
+            node = _BUCKET + b"".join(pairs)
+            if pairs:
+                self.changed[node_path(depth, prefix)] = node
             return _sha256(node).digest()
-        middle = bisect_left(pairs, (_boundary(depth, prefix), b""))
-        left = self._store(depth + 1, prefix << 1, pairs[:middle], _BUCKET)
-        right = self._store(depth + 1, prefix << 1 | 1, pairs[middle:], _BUCKET)
+        middle = bisect_left(pairs, _boundary(depth, prefix))
+        left = self._build(depth + 1, prefix << 1, pairs[:middle])
+        right = self._build(depth + 1, prefix << 1 | 1, pairs[middle:])
         hashed = _INNER + left + right
-        self.changed[path] = hashed + len(pairs).to_bytes(_COUNT_SIZE, "big")
+        self.changed[node_path(depth, prefix)] = hashed + len(pairs).to_bytes(_COUNT_SIZE, "big")
         return _sha256(hashed).digest()
 
     def _collapse(self, depth: int, prefix: int) -> bytes:
-        """Make one bucket of what is left below an inner node; return its hash."""
-        pairs = self._gather(depth + 1, prefix << 1) + self._gather(depth + 1, prefix << 1 | 1)
-        return self._store(depth, prefix, pairs, b"")
-
-    def _gather(self, depth: int, prefix: int) -> list[tuple[bytes, bytes]]:
-        """Return the pairs below a node as it is now, and remove the node."""
-        path = node_path(depth, prefix)
-        stored = self._read(path)
-        node = self.changed.get(path, stored)
-        if stored is None:
-            self.changed.pop(path, None)
-        else:
-            self.changed[path] = None
-        if node is None:
-            return []
-        if node[0] == _BUCKET_BYTE:
-            return _pairs(node)
-        return self._gather(depth + 1, prefix << 1) + self._gather(depth + 1, prefix << 1 | 1)
+        """Store the bucket that an inner node becomes when its two children fit into one."""
+        bucket = _BUCKET
+        for child in (node_path(depth + 1, prefix << 1), node_path(depth + 1, prefix << 1 | 1)):
+            before = self._read(child)
+            node = self.changed.pop(child, before)
+            if node is not None:
+                if node[0] != _BUCKET_BYTE:
+                    raise TrieNodeError(f"a count above the node {child.hex()} is wrong")
+                bucket += node[1:]
+            if before is not None:
+                self.changed[child] = None
+        self.changed[node_path(depth, prefix)] = bucket if len(bucket) > 1 else None
+        return _sha256(bucket).digest()
 
 
 def _boundary(depth: int, prefix: int) -> bytes:
-    """Return the smallest key hash under `prefix` that goes right at `depth`."""
-    return ((prefix << 1 | 1) << (DEPTH_MAX - depth - 1)).to_bytes(DIGEST_SIZE_BYTES, "big")
+    """Return the smallest key hash on the right below the node (depth, prefix)."""
+    return ((prefix << 1 | 1) << (DEPTH_MAX - 1 - depth)).to_bytes(_HALF, "big")
 
 
-def _pairs(node: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the pairs of a stored bucket."""
-    return [(node[at : at + _HALF], node[at + _HALF : at + _PAIR]) for at in range(1, len(node), _PAIR)]
+def _find(bucket: bytes, hash_of_key: bytes) -> int:
+    """Return where in a sorted bucket node the pair of a key begins, or would have to begin."""
+    low, high = 0, len(bucket) // _PAIR
+    while low < high:
+        middle = (low + high) // 2
+        if bucket[1 + middle * _PAIR : 33 + middle * _PAIR] < hash_of_key:
+            low = middle + 1
+        else:
+            high = middle
+    return 1 + low * _PAIR
+
+
+def _with_change(bucket: bytes, hash_of_key: bytes, hash_of_value: bytes | None) -> bytes:
+    """Return a bucket node with one key set, or deleted for None."""
+    position = _find(bucket, hash_of_key)
+    value_at = position + _HALF
+    is_present = bucket[position:value_at] == hash_of_key
+    if hash_of_value is None:
+        return bucket[:position] + bucket[position + _PAIR :] if is_present else bucket
+    rest = bucket[position + _PAIR :] if is_present else bucket[position:]
+    return bucket[:position] + hash_of_key + hash_of_value + rest
+
+
+def rebuild_root(items: Iterable[tuple[bytes, bytes]]) -> Digest:
+    """Return the root over all items, from scratch and without nodes: the reference for checks.
+
+    Args:
+        items: Key and value of the whole state, each key once, in any order.
+    """
+    pairs = sorted(key_hash(key) + value_hash(value) for key, value in items)
+    return Digest(_rebuild(0, 0, pairs))
+
+
+def _rebuild(depth: int, prefix: int, pairs: list[bytes]) -> bytes:
+    if len(pairs) <= BUCKET_KEYS_MAX:
+        return _sha256(_BUCKET + b"".join(pairs)).digest()
+    middle = bisect_left(pairs, _boundary(depth, prefix))
+    left = _rebuild(depth + 1, prefix << 1, pairs[:middle])
+    right = _rebuild(depth + 1, prefix << 1 | 1, pairs[middle:])
+    return _sha256(_INNER + left + right).digest()
+
+
+# Proving and verifying
+
+
+def prove(read: NodeReader, key: bytes) -> TrieProof:
+    """Return the proof of what the stored trie holds under `key`, also if it holds nothing.
+
+    Raises:
+        TrieNodeError: A stored node is missing or malformed.
+    """
+    number = int.from_bytes(key_hash(key), "big")
+    siblings: list[bytes] = []
+    expected: bytes | None = None
+    for depth in range(DEPTH_MAX + 1):
+        path = node_path(depth, number >> (DEPTH_MAX - depth))
+        node = read(path)
+        if node is None:
+            if expected not in (None, EMPTY_ROOT):
+                raise TrieNodeError(f"the node {path.hex()} is missing")
+            return TrieProof(tuple(siblings), b"")
+        if node[0] == _BUCKET_BYTE:
+            return TrieProof(tuple(siblings), node[1:])
+        if len(node) != _INNER_SIZE or node[0] != _INNER_BYTE:
+            break
+        left, right = node[1:33], node[33:65]
+        goes_right = number >> (DEPTH_MAX - 1 - depth) & 1
+        siblings.append(left if goes_right else right)
+        expected = right if goes_right else left
+    raise TrieNodeError(f"the node {path.hex()} is malformed")
+
+
+def verify_presence(root: bytes, key: bytes, value: bytes, proof: TrieProof) -> None:
+    """Check that the trie under `root` holds `value` under `key`.
+
+    Raises:
+        ProofError: The proof is malformed, belongs to another key or root, or shows another value
+            or none.
+    """
+    hash_of_key = key_hash(key)
+    _check_proof(root, hash_of_key, proof)
+    position = _find(_BUCKET + proof.bucket, hash_of_key) - 1
+    if proof.bucket[position : position + _HALF] != hash_of_key:
+        raise ProofError("the key is not in the trie")
+    if proof.bucket[position + _HALF : position + _PAIR] != value_hash(value):
+        raise ProofError("the key has another value in the trie")
+
+
+def verify_absence(root: bytes, key: bytes, proof: TrieProof) -> None:
+    """Check that the trie under `root` holds nothing under `key`.
+
+    Raises:
+        ProofError: The proof is malformed, belongs to another key or root, or shows a value.
+    """
+    hash_of_key = key_hash(key)
+    _check_proof(root, hash_of_key, proof)
+    position = _find(_BUCKET + proof.bucket, hash_of_key) - 1
+    if proof.bucket[position : position + _HALF] == hash_of_key:
+        raise ProofError("the key is in the trie")
+
+
+def _check_proof(root: bytes, hash_of_key: bytes, proof: TrieProof) -> None:
+    """Check that a well-formed bucket on the way of the key leads to `root`."""
+    depth = len(proof.siblings)
+    if depth > DEPTH_MAX:
+        raise ProofError(f"a proof of depth {depth}")
+    if len(proof.bucket) % _PAIR or len(proof.bucket) > BUCKET_KEYS_MAX * _PAIR:
+        raise ProofError(f"a bucket of {len(proof.bucket)} bytes")
+    number = int.from_bytes(hash_of_key, "big")
+    off_path = DEPTH_MAX - depth
+    previous = b""
+    for position in range(0, len(proof.bucket), _PAIR):
+        entry = proof.bucket[position : position + _HALF]
+        if int.from_bytes(entry, "big") >> off_path != number >> off_path:
+            raise ProofError("an entry of the bucket is off the path")
+        if entry <= previous:
+            raise ProofError("the entries of the bucket are not in ascending order")
+        previous = entry
+    digest = _sha256(_BUCKET + proof.bucket).digest()
+    for level in reversed(range(depth)):
+        sibling = proof.siblings[level]
+        if len(sibling) != DIGEST_SIZE_BYTES:
+            raise ProofError(f"a hash of {len(sibling)} bytes")
+        goes_right = number >> (DEPTH_MAX - 1 - level) & 1
+        digest = _sha256(_INNER + (sibling + digest if goes_right else digest + sibling)).digest()
+    if digest != root:
+        raise ProofError("the proof leads to another root")
 
 
 def _count_of(node: bytes | None) -> int:
-    """Return how many keys lie below a stored node."""
     if node is None:
         return 0
     if node[0] == _INNER_BYTE:
         return int.from_bytes(node[_INNER_HASHED:], "big")
-    return (len(node) - 1) // _PAIR
-
-
-def rebuild_root(items: Iterable[tuple[bytes, bytes]]) -> Digest:
-    """Return the root over all `items`, computed from nothing; for checks."""
-    pairs = sorted((key_hash(key), value_hash(value)) for key, value in items)
-    return _rebuild(pairs, 0, 0)
-
-
-def _rebuild(pairs: Sequence[tuple[bytes, bytes]], depth: int, prefix: int) -> Digest:
-    if len(pairs) <= BUCKET_KEYS_MAX:
-        return Digest(_sha256(_BUCKET + b"".join(key + value for key, value in pairs)).digest())
-    middle = bisect_left(pairs, (_boundary(depth, prefix), b""))
-    left = _rebuild(pairs[:middle], depth + 1, prefix << 1)
-    right = _rebuild(pairs[middle:], depth + 1, prefix << 1 | 1)
-    return Digest(_sha256(_INNER + left + right).digest())
-
-
-# Proofs
-
-
-def prove(read: NodeReader, key: bytes) -> TrieProof:
-    """Return the proof that `key` has its value, or that it is absent."""
-    hashed = int.from_bytes(key_hash(key), "big")
-    siblings: list[bytes] = []
-    for depth in range(DEPTH_MAX + 1):
-        prefix = hashed >> (DEPTH_MAX - depth)
-        node = read(node_path(depth, prefix))
-        if node is None or node[0] == _BUCKET_BYTE:
-            return TrieProof(tuple(siblings), b"" if node is None else node[1:])
-        goes_right = hashed >> (DEPTH_MAX - depth - 1) & 1
-        siblings.append(node[_LEFT] if goes_right else node[_RIGHT])
-    raise TrieNodeError("an inner node stands below the last bit of a key")
-
-
-def verify_presence(root: bytes, key: bytes, value: bytes, proof: TrieProof) -> None:
-    """Check that `key` has `value` under `root`.
-
-    Raises:
-        ProofError: The proof is malformed, leads elsewhere, or shows another value or none.
-    """
-    if _shown_value(root, key, proof) != value_hash(value):
-        raise ProofError("the key has another value, or none")
-
-
-def verify_absence(root: bytes, key: bytes, proof: TrieProof) -> None:
-    """Check that `key` has no value under `root`.
-
-    Raises:
-        ProofError: The proof is malformed, leads elsewhere, or shows a value.
-    """
-    if _shown_value(root, key, proof) is not None:
-        raise ProofError("the key is present")
-
-
-def _shown_value(root: bytes, key: bytes, proof: TrieProof) -> bytes | None:
-    """Return the value hash that a proof shows for `key`, None if it shows absence."""
-    depth = len(proof.siblings)
-    if depth > DEPTH_MAX:
-        raise ProofError(f"{depth} siblings, more than {DEPTH_MAX}")
-    if any(len(sibling) != DIGEST_SIZE_BYTES for sibling in proof.siblings):
-        raise ProofError("a sibling is not 32 bytes")
-    if len(proof.bucket) % _PAIR or len(proof.bucket) > BUCKET_KEYS_MAX * _PAIR:
-        raise ProofError(f"a bucket of {len(proof.bucket)} bytes is not at most 16 pairs")
-    wanted = key_hash(key)
-    number = int.from_bytes(wanted, "big")
-    pairs = _pairs(_BUCKET + proof.bucket)
-    keys = [pair[0] for pair in pairs]
-    if any(left >= right for left, right in pairwise(keys)):
-        raise ProofError("the bucket is not sorted, or holds a key twice")
-    shift = DEPTH_MAX - depth
-    if any(int.from_bytes(other, "big") >> shift != number >> shift for other in keys):
-        raise ProofError("the bucket holds a key of another path")
-    digest = _sha256(_BUCKET + proof.bucket).digest()
-    for level in range(depth - 1, -1, -1):
-        sibling = proof.siblings[level]
-        if number >> (DEPTH_MAX - level - 1) & 1:
-            digest = _sha256(_INNER + sibling + digest).digest()
-        else:
-            digest = _sha256(_INNER + digest + sibling).digest()
-    if digest != root:
-        raise ProofError("the proof leads to another root")
-    return dict(pairs).get(wanted)
+    return len(node) // _PAIR

@@ -43,7 +43,9 @@ from cairn.sdk.errors import UsageError
 
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
-TEXT_SIZE_CHARACTERS_MAX: Final = 65_536
+TEXT_SIZE_CHARACTERS_MAX: Final = 16_384
+BRACKET_DEPTH_MAX: Final = 64
+"""Deepest nesting of brackets and braces, far beyond any condition; a YAML parser recurses."""
 
 _WORDS: Final[dict[str, rules.Operator]] = {
     "at_least": ">=",
@@ -87,6 +89,7 @@ def parse_rule(text: str) -> rules.Rule:
             column=1,
             hint="put each rule into a file of its own",
         )
+    _check_brackets(text)
     document = _Part(_load(text), "the document", 0, 0)
     fields = document.fields(required=("rule", "when", "do", "daily_cap"), optional=("priority",))
     name = fields["rule"].name("a rule")
@@ -205,6 +208,20 @@ class _Part:
             if choice == text:
                 return choice
         self.fail(f"{self.what} is {text!r}", _suggestion(text, choices))
+
+
+def _check_brackets(text: str) -> None:
+    depth = 0
+    for line, content in enumerate(text.splitlines(), start=1):
+        for column, character in enumerate(content, start=1):
+            depth += (character in "[{") - (character in "]}")
+            if depth > BRACKET_DEPTH_MAX:
+                raise RuleTextError(
+                    f"brackets are nested deeper than {BRACKET_DEPTH_MAX}",
+                    line=line,
+                    column=column,
+                    hint="close each `[` and `{`, or write lists with `- `",
+                )
 
 
 def _load(text: str) -> object:

@@ -1,7 +1,7 @@
 """The registration of data."""
 
-from cairn.ledger.module import MessageSpec, Module
-from cairn.modules.data import events, handlers, messages, records
+from cairn.ledger.module import Invariant, MessageSpec, Module
+from cairn.modules.data import events, handlers, invariants, messages, records
 
 DATA = Module(
     name="data",
@@ -21,4 +21,5 @@ DATA = Module(
     ),
     tables=(records.DATASETS, records.NAMES, records.CONSENTS),
     series=(records.CHANGES, records.CONSENT_ENTRIES),
+    invariants=(Invariant("data/names", invariants.check_names),),
 )

@@ -218,7 +218,9 @@ def recover(ctx: Context, message: Recover) -> None:
 def suspend(ctx: Context, message: Suspend) -> None:
     """Silence an account from the next height on."""
     account = check_account(ctx, message.account)
-    if account.kind != ORGANISATION:
+    if account.kind == ORGANISATION:
+        check_active(ctx)
+    else:
         _check_admin(ctx, account)
     if message.account == ctx.sender:
         raise OwnAccountError
@@ -234,7 +236,9 @@ def suspend(ctx: Context, message: Suspend) -> None:
 def reinstate(ctx: Context, message: Reinstate) -> None:
     """Let a suspended account speak again from the next height on."""
     account = check_account(ctx, message.account)
-    if account.kind != ORGANISATION:
+    if account.kind == ORGANISATION:
+        check_active(ctx)
+    else:
         _check_admin(ctx, account)
     if account.status != SUSPENDED:
         raise NotSuspendedError
@@ -377,7 +381,6 @@ def _check_governed(
     """Return who approved a message that concerns an organisation; others need no approval."""
     if account.kind != ORGANISATION:
         return ()
-    check_active(ctx)
     return check_approved(ctx, GOVERNANCE, subject_of(message), ctx.sender)
 
 

@@ -6,6 +6,24 @@ from cairn.ledger.module import Invariant, MessageSpec, Module
 from cairn.ledger.parameters import LEDGER_PARAMETERS
 from cairn.modules.identity import events, genesis, handlers, invariants, messages, records
 
+_EVENTS = (
+    events.AccountRegistered,
+    events.OrganisationRegistered,
+    events.RoleGranted,
+    events.RoleRevoked,
+    events.KeyAdded,
+    events.KeyRevoked,
+    events.AccountRecovered,
+    events.AccountSuspended,
+    events.AccountReinstated,
+    events.Delegated,
+    events.DelegationEnded,
+    events.PolicySet,
+    events.ParameterSet,
+    events.SubjectApproved,
+    events.ApprovalWithdrawn,
+)
+
 
 def identity_module(others: Sequence[Module] = ()) -> Module:
     """Return the module of identity for a ledger that has `others` beside it.
@@ -34,23 +52,7 @@ def identity_module(others: Sequence[Module] = ()) -> Module:
             MessageSpec(messages.Approve, handlers.approve),
             MessageSpec(messages.WithdrawApproval, handlers.withdraw_approval),
         ),
-        events=(
-            events.AccountRegistered,
-            events.OrganisationRegistered,
-            events.RoleGranted,
-            events.RoleRevoked,
-            events.KeyAdded,
-            events.KeyRevoked,
-            events.AccountRecovered,
-            events.AccountSuspended,
-            events.AccountReinstated,
-            events.Delegated,
-            events.DelegationEnded,
-            events.PolicySet,
-            events.ParameterSet,
-            events.SubjectApproved,
-            events.ApprovalWithdrawn,
-        ),
+        events=_EVENTS,
         tables=(
             records.ACCOUNTS,
             records.KEYS,

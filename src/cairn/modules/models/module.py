@@ -1,7 +1,15 @@
 """The registration of models."""
 
-from cairn.ledger.module import MessageSpec, Module
-from cairn.modules.models import events, handlers, messages, parameters, records, uploads
+from cairn.ledger.module import Invariant, MessageSpec, Module
+from cairn.modules.models import (
+    events,
+    handlers,
+    invariants,
+    messages,
+    parameters,
+    records,
+    uploads,
+)
 
 MODELS = Module(
     name="models",
@@ -40,5 +48,9 @@ MODELS = Module(
         parameters.SIZE_BYTES_MAX,
         parameters.OPEN_UPLOADS_MAX,
         parameters.UPLOAD_LIFE_MS,
+    ),
+    invariants=(
+        Invariant("models/uploads", invariants.check_uploads),
+        Invariant("models/live", invariants.check_live),
     ),
 )

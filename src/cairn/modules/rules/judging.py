@@ -9,13 +9,22 @@ A freeze that a rule orders refuses the later movements of that payer in the blo
 when the block ends; the movements before it, and the one that caused it, have their own verdicts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 
 from cairn.exact import rules as exact
 from cairn.exact.features import FEATURES, Vector
 from cairn.ledger.context import Context
-from cairn.ledger.hooks import AdmittedOperation, Allow, Hold, Judgement, Refuse, Verdict
+from cairn.ledger.hooks import (
+    AdmittedOperation,
+    Allow,
+    Hold,
+    Judgement,
+    Movement,
+    Refuse,
+    Verdict,
+)
 from cairn.modules.bank import api as bank
 from cairn.modules.inference import api as inference
 from cairn.modules.models import api as models
@@ -45,17 +54,9 @@ def judge_movements(
     ctx: Context, operations: Sequence[AdmittedOperation]
 ) -> list[Judgement | None]:
     """Return a judgement on each operation with a movement, None for every other."""
-    judgements: list[Judgement | None] = [None] * len(operations)
-    places: list[int] = []
-    attempts: list[AdmittedOperation] = []
-    for place, operation in enumerate(operations):
-        if operation.movement is None:
-            continue
-        if screening.counts(ctx, operation):
-            places.append(place)
-            attempts.append(operation)
-        else:
-            judgements[place] = NOT_AN_ATTEMPT
+    judgements = [None if o.movement is None else NOT_AN_ATTEMPT for o in operations]
+    places = screening.attempts(ctx, operations)
+    attempts = [operations[place] for place in places]
     vectors = screening.features(ctx, [a.movement for a in attempts if a.movement is not None])
     rules = acting_rules(ctx)
     if not rules:
@@ -76,9 +77,7 @@ def carry_out_freezes(ctx: Context) -> None:
     for (account,), freeze in list(ctx.scan(FREEZES)):
         ctx.delete(FREEZES, account)
         if bank.is_account(ctx, account):
-            bank.freeze(
-                ctx, account, freeze.until_ms, rule=freeze.rule, version=freeze.version
-            )
+            bank.freeze(ctx, account, freeze.until_ms, rule=freeze.rule, version=freeze.version)
 
 
 class _Scores:
@@ -113,6 +112,18 @@ class _Scores:
                 )
 
 
+@dataclass(slots=True)
+class _Case:
+    """One attempt while the rules look at it."""
+
+    operation: AdmittedOperation
+    movement: Movement
+    inputs: Mapping[str, int]
+    told: list[bytes]
+    """Events that explain the verdict."""
+    verdict: Verdict = SCREENED
+
+
 class _Judge:
     """Evaluates the acting rules on one attempt after the other, and keeps count."""
 
@@ -124,22 +135,26 @@ class _Judge:
         self._freezes: dict[bytes, PendingFreeze] = {}
 
     def judge(
-        self, attempt: AdmittedOperation, inputs: Mapping[str, int], events: tuple[bytes, ...]
+        self, operation: AdmittedOperation, inputs: Mapping[str, int], events: tuple[bytes, ...]
     ) -> Judgement:
         """Return the judgement on one attempt; `events` tell of its scores."""
+        movement = operation.movement
+        assert movement is not None
         if self._freezes:
-            assert attempt.movement is not None
-            freeze = self._freezes.get(attempt.movement.payer)
+            freeze = self._freezes.get(movement.payer)
             if freeze is not None:
                 frozen = encode(PayerFrozen(freeze.rule, freeze.version))
                 return Judgement(Refuse(freeze.rule, freeze.version), (*events, frozen))
-        verdict: Verdict = SCREENED
-        told = list(events)
+        case: _Case | None = None
         for rule in self._rules:
             fired, conditions = rule.run(inputs)
             if fired:
-                verdict = self._act(rule, attempt, inputs, verdict, conditions, told)
-        return Judgement(verdict, tuple(told))
+                if case is None:
+                    case = _Case(operation, movement, inputs, list(events))
+                self._act(rule, conditions, case)
+        if case is None:
+            return Judgement(SCREENED, events)
+        return Judgement(case.verdict, tuple(case.told))
 
     def write(self) -> None:
         """Write the daily counts and the freezes that wait for the block's end."""
@@ -148,49 +163,32 @@ class _Judge:
         for account, freeze in self._freezes.items():
             self._ctx.put(FREEZES, freeze, account)
 
-    def _act(
-        self,
-        rule: CompiledRule,
-        attempt: AdmittedOperation,
-        inputs: Mapping[str, int],
-        verdict: Verdict,
-        conditions: tuple[int, ...],
-        told: list[bytes],
-    ) -> Verdict:
-        """Do what a rule that fired does; return the verdict as it stands then."""
-        actions: list[str] = []
+    def _act(self, rule: CompiledRule, conditions: tuple[int, ...], case: _Case) -> None:
+        """Do what a rule that fired does, as far as earlier rules and its cap leave it."""
+        inputs = case.inputs
         score_ppm = inputs["model:" + rule.deployments[0]] if rule.deployments else -1
-        fate = rule.fate if verdict is SCREENED else None
-        is_capped = False
-        if fate is not None or rule.freezes:
-            is_capped = self._count_of(rule.name) >= rule.daily_cap
-            if not is_capped:
-                self._counts[rule.name] += 1
-                if fate is not None:
-                    verdict = self._verdict(rule, fate, score_ppm)
-                    actions.append("hold" if isinstance(fate, exact.Hold) else "refuse")
-                for freeze in rule.freezes:
-                    self._freeze(rule, freeze, attempt)
-                    actions.append("freeze_" + freeze.party)
+        fate = rule.fate if case.verdict is SCREENED else None
+        wants_power = fate is not None or bool(rule.freezes)
+        is_capped = wants_power and self._count_of(rule.name) >= rule.daily_cap
+        actions: tuple[str, ...] = ()
+        if wants_power and not is_capped:
+            self._counts[rule.name] += 1
+            if fate is not None:
+                case.verdict = self._verdict(rule, fate, score_ppm)
+                actions = ("hold" if isinstance(fate, exact.Hold) else "refuse",)
+            for freeze in rule.freezes:
+                self._freeze(rule, freeze, case.movement)
+                actions = (*actions, "freeze_" + freeze.party)
         if rule.labels:
-            actions.append("emit")
-        values = tuple(inputs[operand] for operand in rule.operands)
-        told.append(
-            encode(RuleFired(rule.name, rule.version, conditions, values, tuple(actions)))
-        )
+            actions = (*actions, "emit")
+        values = tuple([inputs[operand] for operand in rule.operands])
+        case.told.append(encode(RuleFired(rule.name, rule.version, conditions, values, actions)))
         if is_capped:
-            told.append(encode(CapReached(rule.name, rule.version, rule.daily_cap)))
-        told += [encode(AlertEmitted(rule.name, rule.version, label)) for label in rule.labels]
-        firing = Firing(
-            rule.name,
-            rule.version,
-            tuple(actions),
-            score_ppm,
-            attempt.transaction_id,
-            attempt.operation_index,
-        )
-        self._ctx.append(FIRINGS, firing)
-        return verdict
+            case.told.append(encode(CapReached(rule.name, rule.version, rule.daily_cap)))
+        for label in rule.labels:
+            case.told.append(encode(AlertEmitted(rule.name, rule.version, label)))
+        place = (case.operation.transaction_id, case.operation.operation_index)
+        self._ctx.append(FIRINGS, Firing(rule.name, rule.version, actions, score_ppm, *place))
 
     def _verdict(
         self, rule: CompiledRule, fate: exact.Hold | exact.Refuse, score_ppm: int
@@ -201,11 +199,7 @@ class _Judge:
         settle_on_expiry = fate.on_expiry == "settle"
         return Hold(rule.name, rule.version, expires_at_ms, settle_on_expiry, score_ppm)
 
-    def _freeze(
-        self, rule: CompiledRule, freeze: exact.Freeze, attempt: AdmittedOperation
-    ) -> None:
-        movement = attempt.movement
-        assert movement is not None
+    def _freeze(self, rule: CompiledRule, freeze: exact.Freeze, movement: Movement) -> None:
         account = movement.payer if freeze.party == "payer" else movement.payee
         until_ms = self._ctx.time_ms + freeze.expiry_ms
         known = self._freezes.get(account)
@@ -236,7 +230,7 @@ def _inputs(
     return [dict(zip(operands, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _picker(ctx: Context, deployment: str) -> itemgetter[Vector] | None:
+def _picker(ctx: Context, deployment: str) -> Callable[[Vector], Vector] | None:
     """Return what picks a deployment's input out of the features, or None if it takes them all."""
     live = models.live_version(ctx, deployment)
     sealed = models.get_sealed(ctx, live.model_digest)
@@ -244,4 +238,7 @@ def _picker(ctx: Context, deployment: str) -> itemgetter[Vector] | None:
     names = tuple(feature.name for feature in sealed.features)
     if names == FEATURES:
         return None
+    if len(names) == 1:
+        place = _PLACES[names[0]]
+        return lambda vector: (vector[place],)
     return itemgetter(*(_PLACES[name] for name in names))

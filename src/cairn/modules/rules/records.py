@@ -13,6 +13,8 @@ COMPLIANCE = "compliance"
 ACTIVATION = "rules"
 """Name of the policy under which the activation of a rule is approved."""
 
+RuleAction = Literal["submitted", "activated", "switched_on", "switched_off", "retired"]
+
 RULE_SIZE_BYTES_MAX = 16_384
 DAY_MS = 86_400_000
 
@@ -76,7 +78,7 @@ class PendingFreeze(Record):
 class RuleChange(Record):
     """Entry of `rules/changes`; it acts from the height after `height` on."""
 
-    action: Literal["submitted", "activated", "switched_on", "switched_off", "retired"]
+    action: RuleAction
     rule: str
     """Empty where all rules were switched at once."""
     version: int

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cairn.exact.features import Vector
 from cairn.ledger.context import Context
 from cairn.ledger.hooks import Movement
-from cairn.modules.screening.windows import counts as counts
+from cairn.modules.screening.windows import attempts as attempts
 from cairn.modules.screening.windows import pass_through
 
 

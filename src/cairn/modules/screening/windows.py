@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cairn.exact.features import EMPTY, Vector, Window, add, vector
 from cairn.ledger.context import Context
 from cairn.ledger.hooks import AdmittedOperation, Movement
+from cairn.ledger.messages import Message
 from cairn.ledger.records import Table
 from cairn.modules.bank import api as bank
 
@@ -46,22 +47,27 @@ class _Side:
             self._ctx.state.put(self._table, key, window)
 
 
-def counts(ctx: Context, operation: AdmittedOperation) -> bool:
-    """Return whether an operation with a movement is an attempt that windows count.
+def attempts(ctx: Context, operations: Sequence[AdmittedOperation]) -> list[int]:
+    """Return the places of the operations whose movements are attempts that windows count.
 
-    It is none if the bank is bound to refuse it whatever else the block does: if its sender may not
-    act for the payer, which exists, or if its booking time is out of bounds. Otherwise anyone could
-    fill anyone's windows.
+    A movement is none if the bank is bound to refuse it whatever else the block does: its sender
+    may not act for the payer, which exists, or its booking time is out of bounds. Otherwise anyone
+    could fill anyone's windows.
     """
-    movement = operation.movement
-    assert movement is not None
     skew_ms = ctx.param(bank.BOOKED_AT_SKEW_MS_MAX)
-    if skew_ms and abs(movement.booked_at_ms - ctx.time_ms) > skew_ms:
-        return False
-    ctx.sender = operation.sender
-    is_allowed = bank.operates(ctx, movement.payer, tag_of(operation.message))
+    places: list[int] = []
+    for place, operation in enumerate(operations):
+        movement = operation.movement
+        if movement is None:
+            continue
+        if skew_ms and not -skew_ms <= movement.booked_at_ms - ctx.time_ms <= skew_ms:
+            continue
+        ctx.sender = operation.sender
+        tag = _tag_of(operation.message)
+        if bank.operates(ctx, movement.payer, tag) or not bank.is_account(ctx, movement.payer):
+            places.append(place)
     ctx.sender = b""
-    return is_allowed or not bank.is_account(ctx, movement.payer)
+    return places
 
 
 def pass_through(ctx: Context, movements: Sequence[Movement]) -> list[Vector]:
@@ -82,3 +88,8 @@ def pass_through(ctx: Context, movements: Sequence[Movement]) -> list[Vector]:
     payers.write()
     payees.write()
     return vectors
+
+
+def _tag_of(message: Message) -> str:
+    tag: str = type(message).__struct_config__.tag  # type: ignore[attr-defined]
+    return tag

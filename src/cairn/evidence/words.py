@@ -1,0 +1,64 @@
+"""Facts in words: how times, amounts, shares, ids and records are written in a report."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cairn.primitives.encoding import Record
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
+
+def time_words(time_ms: int) -> str:
+    """Return a block's time in UTC, to the millisecond."""
+    if not 0 <= time_ms <= _TIME_MS_MAX:
+        return f"{time_ms} ms after 1970"
+    at = _EPOCH + timedelta(milliseconds=time_ms)
+    return at.strftime("%Y-%m-%d %H:%M:%S.") + f"{time_ms % 1000:03d} UTC"
+
+
+def amount_words(units: int, asset: str, decimals: int) -> str:
+    """Return an amount of an asset with its point where people write it."""
+    if not decimals:
+        return f"{units:,} {asset}"
+    whole, rest = divmod(abs(units), 10**decimals)
+    sign = "-" if units < 0 else ""
+    return f"{sign}{whole:,}.{rest:0{decimals}d} {asset}"
+
+
+def share_words(ppm: int) -> str:
+    """Return a score in parts per million as a number from 0 to 1 with six digits."""
+    sign = "-" if ppm < 0 else ""
+    whole, rest = divmod(abs(ppm), 1_000_000)
+    return f"{sign}{whole}.{rest:06d}"
+
+
+def count_words(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def list_words(words: Sequence[str]) -> str:
+    """Return words joined by commas and a last `and`; `nobody` for none."""
+    if not words:
+        return "nobody"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
+
+
+def record_words(record: Record) -> str:
+    """Return a record's fields by name, bytes in hex."""
+    fields = record.__struct_fields__  # type: ignore[attr-defined]
+    return ", ".join(f"{name}: {value_words(getattr(record, name))}" for name in fields)
+
+
+def value_words(value: object) -> str:
+    """Return a field's value: bytes in hex, long ones shortened."""
+    if isinstance(value, bytes):
+        text = value.hex()
+        return text if len(text) <= 80 else f"{text[:64]}… ({len(value):,} bytes)"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(value_words(part) for part in value) + "]"
+    if isinstance(value, Record):
+        return "{" + record_words(value) + "}"
+    return "none" if value is None else str(value)
