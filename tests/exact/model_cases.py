@@ -22,7 +22,7 @@ Tree = int | tuple[int, int, "Tree", "Tree"]
 
 
 def schema(count: int) -> tuple[Feature, ...]:
-    """Return integer features f0, f1 …"""
+    """Return integer features f0, f1 and so on."""
     return tuple(Feature(f"f{place}", "integer") for place in range(count))
 
 
@@ -92,9 +92,9 @@ TREES: st.SearchStrategy[Tree] = st.one_of(
         lambda below: st.tuples(_FEATURES, THRESHOLDS, below, below),
         max_leaves=12,
     ),
-    st.lists(
-        st.tuples(_FEATURES, THRESHOLDS, LEAVES, st.booleans()), min_size=9, max_size=20
-    ).map(_chain),
+    st.lists(st.tuples(_FEATURES, THRESHOLDS, LEAVES, st.booleans()), min_size=9, max_size=20).map(
+        _chain
+    ),
 )
 
 TREE_BODIES = st.builds(

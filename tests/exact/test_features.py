@@ -58,7 +58,8 @@ def times_of(facts: list[tuple[int, int]]) -> list[tuple[int, int]]:
 @given(FACTS)
 def test_windows_count_what_a_plain_recount_counts(facts: list[tuple[int, int]]) -> None:
     timed = times_of(facts)
-    window, counted = EMPTY, []
+    window = EMPTY
+    counted: list[tuple[int, int]] = []
     for booked_at_ms, amount in timed:
         now = max([booked_at_ms // HOUR_MS, *(hour for hour, _ in counted)])
         expected = {}

@@ -3,7 +3,6 @@
 from struct import pack
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 
@@ -24,7 +23,7 @@ from cairn.exact.models import (
     encode_model,
     tree_depths,
 )
-from cairn.primitives.encoding import NonCanonicalError, encode
+from cairn.primitives.encoding import NonCanonicalError, encode, replace
 from tests.exact.model_cases import MODELS, model_of, pack_trees, schema
 
 STUMP = pack_trees([(0, 5, -7, 7)])
@@ -33,7 +32,7 @@ LINE = Linear(0, 4, (Weight(-10, 10, 3),))
 
 
 def changed(record: Any, **fields: Any) -> Any:
-    return msgspec.structs.replace(record, **fields)
+    return replace(record, **fields)
 
 
 @settings(max_examples=100, deadline=None)
@@ -149,7 +148,9 @@ def test_a_tree_that_is_too_deep_is_refused() -> None:
 def test_nodes_that_wait_for_each_other_are_refused() -> None:
     # Two roots in one tree: the first has two leaves, the second would be its own child.
     flags = bytes((3, 1))
-    body = Trees(0, 1, pack("<I", 2), flags, b"\x00\x00", pack("<2i", 1, 2), pack("<3q", 1, 2, 3), b"")
+    body = Trees(
+        0, 1, pack("<I", 2), flags, b"\x00\x00", pack("<2i", 1, 2), pack("<3q", 1, 2, 3), b""
+    )
     with pytest.raises(ModelFormError, match="do not form one tree"):
         check_form(model_of(body, 1))
 

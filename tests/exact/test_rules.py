@@ -1,8 +1,7 @@
-"""Rules: their form, the meaning of their nodes, and the compiled evaluator against the plain one."""
+"""Rules: their form, what their nodes mean, and the compiled evaluator against the plain one."""
 
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +28,7 @@ from cairn.exact.rules import (
     operands,
 )
 from cairn.exact.rules import Any as AnyOf
+from cairn.primitives.encoding import replace
 
 RISK = Compare("model:card-risk", ">=", 600_000)
 BIG = Compare("field:amount_units", ">", 5_000)
@@ -38,7 +38,7 @@ NEW = Compare("feature:payee_first_seen", "==", 1)
 
 def rule_of(*condition: Node, **changes: Any) -> Rule:
     rule = Rule(1, "hold-risky", condition, (Hold(86_400_000, "settle"), Emit("alert")), 200)
-    return msgspec.structs.replace(rule, **changes)
+    return replace(rule, **changes)
 
 
 EXAMPLE = rule_of(RISK, BIG, FAST, NEW, AnyOf(2), All(3))

@@ -1,4 +1,4 @@
-"""Conversion: trained models of every kind keep their decisions; the rest is refused with a hint."""
+"""Conversion: models of every kind keep their decisions; the rest is refused with a hint."""
 
 from typing import Any
 
@@ -188,7 +188,9 @@ def test_a_threshold_parts_the_rows_as_before(kind: str) -> None:
     grid = {"float32": 0.0, "integer": 1.0, "fraction": 2.0**-10}[kind]
     values = random.normal(size=2_000) * 50
     values = np.rint(values / grid) * grid if grid else values.astype(np.float32).astype(float)
-    thresholds = np.r_[random.normal(size=60) * 50, values[:40], -0.0, 1e-35, -1e-50, np.inf, -np.inf]
+    thresholds = np.r_[
+        random.normal(size=60) * 50, values[:40], -0.0, 1e-35, -1e-50, np.inf, -np.inf
+    ]
     keys = encode_rows([feature], values[:, None])[:, 0]
     for threshold in thresholds.tolist():
         below = keys <= threshold_key(feature, threshold)
@@ -280,7 +282,7 @@ def test_a_model_over_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConversionError, match="breaks a limit: a model has 1 to 4096 trees"):
         convert(many, FLOATS, TEST[:5])
     huge = linear_model.LinearRegression().fit(TRAIN, TARGETS * 1e12)
-    with pytest.raises(ConversionError, match="finite number|do not fit"):
+    with pytest.raises(ConversionError, match=r"finite number|do not fit"):
         convert(huge, fixed_point_features(NAMES, TEST), TEST)
     monkeypatch.setattr(conversion, "MODEL_SIZE_BYTES_MAX", 500)
     with pytest.raises(ConversionError, match="bytes, more than 500"):

@@ -78,3 +78,11 @@ class RolledBackError(Fault):
 
 class WrongDirectoryError(Fault):
     """The store is of another ledger than the charter in the directory."""
+
+
+class WrongHostError(NodeRequestError):
+    """The request was addressed to a name that is not this node's."""
+
+    code = "node/wrong_host"
+    status = 421
+    hint = "address the node as localhost, by IP address, or by the name in server.host"

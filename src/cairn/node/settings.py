@@ -13,6 +13,7 @@ from pathlib import Path
 from cairn.engine.embedded import EmbeddedSettings
 from cairn.engine.mempool import MempoolSettings
 from cairn.node.errors import ConfigurationError
+from cairn.storage.store import StoreSettings
 
 SETTINGS_FILE = "cairn.toml"
 ENVIRONMENT_PREFIX = "CAIRN_"
@@ -81,11 +82,18 @@ SETTINGS = (
         "How long a transaction may wait for the ones before it in its lane.",
     ),
     Setting(
-        "storage.checkpoint_interval_blocks",
-        1_000,
+        "storage.checkpoint_blocks",
+        200,
         1,
         1_000_000,
-        "Blocks between two checkpoints of the state; fewer make a restart faster.",
+        "Blocks after which a checkpoint is written; fewer make a restart faster.",
+    ),
+    Setting(
+        "storage.checkpoint_rows",
+        100_000,
+        1_000,
+        10_000_000,
+        "Changed rows after which a checkpoint is written; they wait in memory.",
     ),
     Setting("server.host", "127.0.0.1", 1, 255, "Address that the HTTP server listens on."),
     Setting("server.port", 7460, 0, 65_535, "Port of the HTTP server; 0 serves the socket alone."),
@@ -155,7 +163,7 @@ class Settings:
     mempool: MempoolSettings
     signature_workers: int
     invariant_interval_blocks: int
-    checkpoint_interval_blocks: int
+    storage: StoreSettings
     server: ServerSettings
     witnesses: WitnessesSettings
 
@@ -238,7 +246,7 @@ def load_settings(
         ),
         workers,
         number("engine.invariant_interval_blocks"),
-        number("storage.checkpoint_interval_blocks"),
+        StoreSettings(number("storage.checkpoint_blocks"), number("storage.checkpoint_rows")),
         ServerSettings(
             str(values["server.host"]),
             number("server.port"),

@@ -258,17 +258,19 @@ def consensus_hash(params: ConsensusParams) -> Digest:
     )
 
 
-def vote_sign_bytes(  # noqa: PLR0913 - the fields of the canonical vote
+def vote_sign_bytes(
     chain_id: str,
     height: int,
-    round: int,  # noqa: A002 - the field's name
+    round: int,
     block_id: BlockID,
     time: Timestamp,
     *,
     vote_type: int = PRECOMMIT,
 ) -> bytes:
     """Return the bytes that a validator signs for a vote, a precommit unless said otherwise."""
-    vote = pb.varint_field(1, vote_type) + pb.sfixed64_field(2, height) + pb.sfixed64_field(3, round)
+    vote = (
+        pb.varint_field(1, vote_type) + pb.sfixed64_field(2, height) + pb.sfixed64_field(3, round)
+    )
     if block_id != NIL_BLOCK_ID:
         vote += pb.message_field(4, _block_id_bytes(block_id))
     vote += pb.message_field(5, _timestamp_bytes(time)) + pb.string_field(6, chain_id)

@@ -1,4 +1,4 @@
-"""Append-only Merkle trees: roots, and proofs of inclusion, of contiguous ranges and of consistency.
+"""Append-only Merkle trees: roots, and proofs of inclusion, of ranges and of consistency.
 
 The rule: a leaf is hashed as SHA-256(0x00 || data), a node as SHA-256(0x01 || left || right), and
 the root of n leaves splits at the largest power of two below n. Bottom up that is: pair the nodes
@@ -206,7 +206,7 @@ def _peaks(start: int, end: int, read: NodeReader) -> list[Digest]:
 
 
 def _node_at(level: int, index: int, size: int, read: NodeReader) -> Digest:
-    """Return the node (level, index) of the tree of `size` leaves; the last one may be incomplete."""
+    """Return the node (level, index) of a tree, which at its right edge may be incomplete."""
     start, end = index << level, (index + 1) << level
     return read(level, index) if end <= size else _fold_right(_peaks(start, size, read))
 

@@ -12,18 +12,20 @@ is not hashed. An empty bucket is not stored.
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping
 
 from cairn.primitives.encoding import Record
 from cairn.primitives.errors import ProofError, TrieNodeError
-from cairn.primitives.hashes import DIGEST_SIZE_BYTES, Digest, tagged_hash
+from cairn.primitives.hashes import DIGEST_SIZE_BYTES, Digest
 
 BUCKET_KEYS_MAX = 16
 DEPTH_MAX = 256
 
 KEY_TAG = b"cairn/state-key"
 VALUE_TAG = b"cairn/state-value"
+# `tagged_hash` written out, because these two are most of what a small batch costs.
+_KEY_PREFIX = bytes((len(KEY_TAG),)) + KEY_TAG
+_VALUE_PREFIX = bytes((len(VALUE_TAG),)) + VALUE_TAG
 
 NodeReader = Callable[[bytes], bytes | None]
 """Returns the stored node at a path, or None."""
@@ -49,7 +51,7 @@ _PATH_HEAD = tuple(depth << 8 * (_PATH_BYTES[depth] - 2) for depth in range(DEPT
 
 
 class TrieProof(Record):
-    """What leads from a bucket to the root; whether it shows presence or absence, the bucket says."""
+    """What leads from a bucket to the root; the bucket tells presence from absence."""
 
     siblings: tuple[bytes, ...]
     """Hashes of the other child at each inner node, from the root down."""
@@ -58,13 +60,13 @@ class TrieProof(Record):
 
 
 def key_hash(key: bytes) -> Digest:
-    """Return the hash that places `key` in the trie."""
-    return tagged_hash(KEY_TAG, key)
+    """Return the hash that places `key` in the trie: `tagged_hash(KEY_TAG, key)`."""
+    return Digest(_sha256(_KEY_PREFIX + len(key).to_bytes(8, "big") + key).digest())
 
 
 def value_hash(value: bytes) -> Digest:
-    """Return the hash of a value."""
-    return tagged_hash(VALUE_TAG, value)
+    """Return the hash of a value: `tagged_hash(VALUE_TAG, value)`."""
+    return Digest(_sha256(_VALUE_PREFIX + len(value).to_bytes(8, "big") + value).digest())
 
 
 def node_path(depth: int, prefix: int) -> bytes:
@@ -111,7 +113,7 @@ def update(
         for key, value in changes.items()
     )
     batch = _Batch(read, hashed)
-    root, _ = batch.apply(0, 0, 0, len(hashed))
+    root, _ = batch.apply(0, 0, 0, len(hashed), EMPTY_ROOT)
     return Digest(root), batch.changed
 
 
@@ -126,12 +128,22 @@ class _Batch:
         self._values: list[bytes | None] = [pair[1] for pair in hashed]
         self.changed: dict[bytes, bytes | None] = {}
 
-    def apply(self, depth: int, prefix: int, start: int, end: int) -> tuple[bytes, int]:
-        """Apply changes [start, end) to a node; return its hash and by how much its count moves."""
+    def apply(
+        self, depth: int, prefix: int, start: int, end: int, expected: bytes
+    ) -> tuple[bytes, int]:
+        """Apply changes [start, end) to a node; return its hash and by how much its count moves.
+
+        `expected` is the node's hash before, of which only the empty one is looked at: a node that
+        is not stored must be an empty bucket.
+        """
         path = (_PATH_HEAD[depth] | prefix << _PATH_PAD[depth]).to_bytes(_PATH_BYTES[depth], "big")
         node = self._read(path)
-        if node is None or node[0] == _BUCKET_BYTE:
-            return self._apply_to_bucket(depth, prefix, start, end, node or _BUCKET)
+        if node is None:
+            if expected != EMPTY_ROOT:
+                raise TrieNodeError(f"the node {path.hex()} is missing")
+            node = _BUCKET
+        if node[0] == _BUCKET_BYTE:
+            return self._apply_to_bucket(depth, prefix, start, end, node)
         if len(node) != _INNER_SIZE or node[0] != _INNER_BYTE:
             raise TrieNodeError(f"the inner node {path.hex()} is malformed")
         left, right, delta = node[1:33], node[33:65], 0
@@ -141,9 +153,9 @@ class _Batch:
         else:
             middle = bisect_left(self._keys, _boundary(depth, prefix), start, end)
         if start < middle:
-            left, delta = self.apply(depth + 1, prefix << 1, start, middle)
+            left, delta = self.apply(depth + 1, prefix << 1, start, middle, left)
         if middle < end:
-            right, delta_right = self.apply(depth + 1, prefix << 1 | 1, middle, end)
+            right, delta_right = self.apply(depth + 1, prefix << 1 | 1, middle, end, right)
             delta += delta_right
         count = int.from_bytes(node[65:], "big") + delta
         if count <= BUCKET_KEYS_MAX:
@@ -265,12 +277,12 @@ def prove(read: NodeReader, key: bytes) -> TrieProof:
     """
     number = int.from_bytes(key_hash(key), "big")
     siblings: list[bytes] = []
-    expected: bytes | None = None
+    expected: bytes = EMPTY_ROOT
     for depth in range(DEPTH_MAX + 1):
         path = node_path(depth, number >> (DEPTH_MAX - depth))
         node = read(path)
         if node is None:
-            if expected not in (None, EMPTY_ROOT):
+            if expected != EMPTY_ROOT:
                 raise TrieNodeError(f"the node {path.hex()} is missing")
             return TrieProof(tuple(siblings), b"")
         if node[0] == _BUCKET_BYTE:

@@ -1,9 +1,9 @@
 """The block log: appending an entry and syncing it is the ledger's commit point.
 
 The log is a row of segment files, named by the height of their first entry. An entry is a frame:
-`CBLK`, version (1 byte), height (8), payload length (4), the first 16 bytes of SHA-256 over all that
-and the payload, then the payload; numbers are big-endian. SHA-256 rather than a CRC because the disk
-is also an adversary's place to write, and its cost is hidden behind the sync.
+`CBLK`, version (1 byte), height (8), payload length (4), the first 16 bytes of SHA-256 over all
+that and the payload, then the payload; numbers are big-endian. SHA-256 rather than a CRC because
+the disk is also an adversary's place to write, and its cost is hidden behind the sync.
 
 Only the last entry of the last segment can be torn by a crash: each append is synced before the
 next begins. What is damaged anywhere else is reported, never repaired in silence.
@@ -56,15 +56,19 @@ class BlockLog:
         self._files: dict[int, LogFile] = {}
         self._positions: dict[int, Position] = {}
         self._unsynced = False
+        self._repair = True
         self.head_height = 0
         """Height of the last entry, 0 while there is none."""
 
-    def open(self, known_height: int = 0, known: Position | None = None) -> dict[int, Position]:
+    def open(
+        self, known_height: int = 0, known: Position | None = None, *, repair: bool = True
+    ) -> dict[int, Position]:
         """Read the log from the entry at `known_height` on; cut a torn tail.
 
         Args:
             known_height: Height of an entry whose position is remembered from before, or 0.
             known: That position.
+            repair: Whether a torn tail is cut; else it is left and reported as damage.
 
         Returns:
             Positions of the entries from there on, that one included.
@@ -72,6 +76,7 @@ class BlockLog:
         Raises:
             CorruptLogError: Damage that an interrupted append does not explain.
         """
+        self._repair = repair
         with named_disk_errors(self._directory):
             self._disk.make_directory(str(self._directory))
             names = self._disk.list_directory(str(self._directory))
@@ -183,7 +188,8 @@ class BlockLog:
         while offset < file.size():
             payload = self._entry(segment, offset, height)
             if payload is None:
-                if segment != self._segments[-1] or self._has_entry_after(segment, offset, height):
+                torn = segment == self._segments[-1] and self._repair
+                if not torn or self._has_entry_after(segment, offset, height):
                     raise self._corrupt("the entry is not valid", segment, offset, height)
                 with named_disk_errors(self._directory):
                     file.truncate(offset)
@@ -211,7 +217,7 @@ class BlockLog:
         return payload if len(payload) == size and digest == head[17:] else None
 
     def _has_entry_after(self, segment: int, offset: int, height: int) -> bool:
-        """Return whether a valid entry of a later height follows damage: then it is no torn tail."""
+        """Return whether a valid entry of a later height follows: then it is no torn tail."""
         file = self._file(segment)
         with named_disk_errors(self._directory):
             rest = file.read(offset, file.size() - offset)

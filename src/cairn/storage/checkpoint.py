@@ -1,4 +1,4 @@
-"""The checkpoint: all rows in LMDB, written in one durable transaction with the height they belong to.
+"""The checkpoint: all rows in LMDB, written in one durable transaction with their height.
 
 It is a copy that can be rebuilt from the log at any time, so a damaged one is deleted, not mended.
 
@@ -15,7 +15,7 @@ from cairn.ledger.changes import ChangeSet
 from cairn.storage.errors import CorruptCheckpointError, disk_error
 
 MAP_SIZE_BYTES = 16 * 2**30
-"""Address space reserved at first; the file takes only what is used, and the map grows by itself."""
+"""Address space reserved at first; the file takes what is used, and the map grows by itself."""
 NAMES = ("state", "trie", "leaves", "nodes", "index", "meta")
 _META = b"meta"
 

@@ -67,7 +67,7 @@ class CorruptLogError(StorageError):
         where = "" if height is None else f", height {height}"
         super().__init__(
             f"block log damaged: {reason} ({segment}, offset {offset}{where})",
-            hint="restore the log from a backup or another node; `cairn debug fsck` lists all damage",
+            hint="restore the log from a backup; `cairn debug fsck` says what is damaged",
         )
         self.segment = segment
         self.offset = offset

@@ -1,4 +1,4 @@
-"""Rows that are durable in the block log but not yet in the checkpoint, and reading through them."""
+"""Rows that are in the block log but not yet in the checkpoint, and reading through them."""
 
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -51,7 +51,7 @@ class Layer:
 
 
 class LayeredReader:
-    """A `StateReader` over layers, the newest first, and a snapshot of the checkpoint below them."""
+    """A `StateReader` over layers, the newest first, and a snapshot of the checkpoint below."""
 
     __slots__ = ("_layers", "_snapshot")
 

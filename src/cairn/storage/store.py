@@ -347,7 +347,7 @@ def _check_format(directory: Path) -> None:
             if text != FORMAT_TEXT:
                 raise WrongFormatError(
                     f"{directory} has the layout {text.strip()!r}",
-                    hint=f"this version reads {FORMAT_TEXT.strip()!r}; use the version that made it",
+                    hint=f"this version reads {FORMAT_TEXT.strip()!r}; use the one that made it",
                 )
             return
         others = sorted(entry.name for entry in directory.iterdir() if entry.name != "LOCK")

@@ -1,0 +1,390 @@
+"""The claim about one payment: how it was scored and judged, and what became of it."""
+
+from dataclasses import dataclass
+
+from cairn.evidence.bundle import PaymentClaim
+from cairn.evidence.catalog import decode_body
+from cairn.evidence.claims_model import (
+    ProvedModel,
+    check_promotion,
+    promotions_before,
+    proved_model,
+    version_words,
+)
+from cairn.evidence.errors import ClaimError
+from cairn.evidence.events import events_of, operation_at
+from cairn.evidence.facts import Entry, VerifiedFacts, VerifiedTransaction
+from cairn.evidence.judgement import (
+    ActingRule,
+    Fired,
+    Judged,
+    check_judged,
+    read_events,
+    replay_rules,
+    rule_book_before,
+    rule_words,
+)
+from cairn.evidence.outcome import Outcome
+from cairn.evidence.people import names_words, signer_words
+from cairn.evidence.replay import Scorer, check_score
+from cairn.evidence.words import amount_words, count_words, list_words, share_words, time_words
+from cairn.exact import rules as exact
+from cairn.ledger.messages import Event
+from cairn.ledger.receipts import OK
+from cairn.ledger.transactions import Body
+from cairn.modules.bank.errors import RefusedByRuleError
+from cairn.modules.bank.events import HoldPlaced, TransferSettled
+from cairn.modules.bank.messages import Transfer
+from cairn.modules.bank.records import (
+    APPEALED,
+    ASSETS,
+    EXPIRED_RETURNED,
+    EXPIRED_SETTLED,
+    HOLD_ACTION_SERIES,
+    HOLDS,
+    OPEN,
+    OPEN_STATUSES,
+    RELEASED,
+    RENEWED,
+    RETURNED,
+    UPHELD,
+    Hold,
+    HoldAction,
+)
+
+CLOSING = (RELEASED, RETURNED, EXPIRED_SETTLED, EXPIRED_RETURNED)
+"""Actions after which nothing more becomes of a hold."""
+
+ACTION_WORDS = {
+    RELEASED: "released to the payee",
+    RETURNED: "returned to the payer",
+    RENEWED: "renewed",
+    APPEALED: "appealed",
+    UPHELD: "upheld after an appeal",
+    EXPIRED_SETTLED: "expired, the value went to the payee",
+    EXPIRED_RETURNED: "expired, the value went back to the payer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Payment:
+    """The payment under claim, and what its receipt says."""
+
+    transaction: VerifiedTransaction
+    body: Body
+    message: Transfer
+    code: str
+    judged: Judged
+
+    @property
+    def height(self) -> int:
+        return self.transaction.block.height
+
+
+def check_payment(claim: PaymentClaim, facts: VerifiedFacts, *, replay: bool) -> Outcome:
+    """Check how a payment was judged, by which model, rule and people, and what became of it.
+
+    Raises:
+        ClaimError: The facts do not show it, or contradict the receipt.
+        ReplayError: A model or rule gives another result than the receipt states.
+    """
+    payment = _payment(claim, facts)
+    book = rule_book_before(facts, height=payment.height)
+    acting = book.acting_at(payment.height)
+    findings = list(_order_words(facts, payment))
+    checked = ["the receipt is the signed payment's own"]
+    not_shown: list[str] = []
+    is_judged = not (payment.judged.is_empty and payment.code != OK)
+    if is_judged:
+        models = _models(facts, payment, acting)
+        names = {name: tuple(f.name for f in m.features) for name, m in models.items()}
+        check_judged(payment.judged, acting, names, amount_units=payment.message.amount_units)
+        checked.append(
+            f"{count_words(len(acting), 'rule')} acted at height {payment.height}: "
+            "every change of a rule before it is shown"
+        )
+    findings += _fate_words(facts, payment, acting)
+    if is_judged:
+        findings += _score_words(facts, payment)
+        findings += _rule_findings(facts, payment, acting)
+        findings += _hold_words(facts, payment)
+        checked.append("the approvals of model and rules are on record and were used for them")
+        _replay(payment, acting, models, (checked, not_shown), replay=replay)
+    if payment.judged.scores:
+        not_shown.append(
+            "whether the features follow from the earlier payments: the ledger derived them in its "
+            "block, and this file holds their values, not the payments that they sum up"
+        )
+    what = f"payment {claim.transaction_id.hex()}, operation {claim.operation_index}"
+    return Outcome(what, tuple(findings), tuple(checked), tuple(not_shown))
+
+
+def _payment(claim: PaymentClaim, facts: VerifiedFacts) -> _Payment:
+    transaction = facts.transaction(claim.transaction_id)
+    body = decode_body(transaction.envelope.body)
+    operation = operation_at(transaction.receipt, claim.operation_index)
+    if len(body.operations) != len(transaction.receipt.operations):
+        raise ClaimError("the receipt has another number of operations than the transaction")
+    message = body.operations[claim.operation_index]
+    if not isinstance(message, Transfer):
+        raise ClaimError("the operation is not a payment")
+    judged = read_events(events_of(operation))
+    return _Payment(transaction, body, message, operation.code, judged)
+
+
+def _order_words(facts: VerifiedFacts, payment: _Payment) -> tuple[str, ...]:
+    """Return what was ordered, when and by whom."""
+    message, block = payment.message, payment.transaction.block
+    amount = asset_words(facts, message.amount_units, message.asset)
+    return (
+        f"{amount} from {message.payer.hex()} to {message.payee.hex()}, "
+        f"booked {time_words(message.booked_at_ms)}, reference {message.reference.hex()}",
+        f"in block {block.height}, {time_words(block.time_ms)}, signed by "
+        f"{signer_words(facts, payment.transaction, payment.body)}",
+    )
+
+
+def asset_words(facts: VerifiedFacts, amount_units: int, asset: str) -> str:
+    """Return an amount as people write it; units where there is no such asset."""
+    row = facts.row(ASSETS, asset)
+    return amount_words(amount_units, asset, 0 if row is None else row.decimals)
+
+
+def _models(
+    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
+) -> dict[str, ProvedModel]:
+    """Return the models that scored the payment, each the one that was live.
+
+    Raises:
+        ClaimError: Another version was live.
+    """
+    del acting
+    models = {}
+    for score in payment.judged.scores:
+        promotions = promotions_before(facts, score.deployment, height=payment.height)
+        if not promotions or promotions[-1].record.version != score.version:
+            raise ClaimError(f"another version was live in {score.deployment}")
+        models[score.deployment] = proved_model(facts, score.version)
+    return models
+
+
+def _fate_words(
+    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
+) -> tuple[str, ...]:
+    """Return what became of the payment in its block; it is what the judgement asked for.
+
+    Raises:
+        ClaimError: It is not.
+    """
+    judged, own = payment.judged, payment.judged.own
+    decided = judged.decided
+    if payment.code != OK:
+        if own:
+            raise ClaimError("a payment that was refused tells of its own effect")
+        if payment.code != RefusedByRuleError.code:
+            return (f"it was refused: {payment.code}; nothing was moved",)
+        if judged.frozen is not None:
+            rule = judged.frozen
+            return (f"it was refused: rule `{rule.rule}` had frozen the payer in this block",)
+        if judged.is_empty:
+            return ("it was refused before any rule looked at it; nothing was moved",)
+        if decided is None or "refuse" not in decided.event.actions:
+            raise ClaimError("no rule refused the payment, and yet it was refused by one")
+        return (f"it was refused by rule `{decided.event.rule}`; nothing was moved",)
+    if judged.frozen is not None or len(own) != 1:
+        raise ClaimError("the receipt does not tell of one effect")
+    message = payment.message
+    sides = (message.payer, message.payee, message.asset, message.amount_units)
+    if decided is None:
+        _check_same(own[0], TransferSettled(*sides))
+        return ("it settled: the value went to the payee in its block",)
+    placed = own[0]
+    if not isinstance(placed, HoldPlaced) or "hold" not in decided.event.actions:
+        raise ClaimError("a rule decided on the payment, and the receipt tells of something else")
+    stated = (placed.payer, placed.payee, placed.asset, placed.amount_units)
+    if stated != sides or (placed.rule, placed.version) != _rule_of(decided):
+        raise ClaimError("the hold is another one than the judgement asks for")
+    _check_hold_terms(placed, decided, acting, payment)
+    _check_hold_row(facts.required_row(HOLDS, placed.hold), placed, payment)
+    return (
+        f"it was held by rule `{placed.rule}` version {placed.version} before it settled: hold "
+        f"{placed.hold.hex()}, until {time_words(placed.expires_at_ms)}, then "
+        + ("on to the payee" if placed.settle_on_expiry else "back to the payer"),
+    )
+
+
+def _check_same(found: Event, expected: Event) -> None:
+    if found != expected:
+        raise ClaimError("the receipt tells of another effect than the payment's")
+
+
+def _rule_of(fired: Fired) -> tuple[str, int]:
+    return fired.event.rule, fired.event.version
+
+
+def _check_hold_terms(
+    placed: HoldPlaced, decided: Fired, acting: tuple[ActingRule, ...], payment: _Payment
+) -> None:
+    """Check that a hold has the terms and the score that the rule's bytes give it."""
+    one = next(a for a in acting if (a.name, a.version) == _rule_of(decided))
+    terms = [action for action in one.rule.actions if isinstance(action, exact.Hold)]
+    if not terms or placed.settle_on_expiry != (terms[0].on_expiry == "settle"):
+        raise ClaimError("the hold ends otherwise than its rule says")
+    placed_ms = payment.transaction.block.time_ms
+    if not placed_ms < placed.expires_at_ms <= placed_ms + terms[0].expiry_ms:
+        raise ClaimError("the hold lasts longer than its rule says")
+    deployments = exact.models(one.rule)
+    score = payment.judged.known["model:" + deployments[0]] if deployments else -1
+    if placed.score_ppm != score:
+        raise ClaimError("the hold names another score than the payment has")
+
+
+def _check_hold_row(row: Hold, placed: HoldPlaced, payment: _Payment) -> None:
+    """Check that a hold's row is of this payment."""
+    stated = (row.payer, row.payee, row.asset, row.amount_units, row.rule, row.version)
+    shown = (placed.payer, placed.payee, placed.asset, placed.amount_units)
+    where = (row.transaction_id, row.operation_index, row.placed_height, row.placed_ms)
+    block = payment.transaction.block
+    index = payment.body.operations.index(payment.message)
+    same = stated == (*shown, placed.rule, placed.version) and row.score_ppm == placed.score_ppm
+    here = where[0] == payment.transaction.id and where[2:] == (block.height, block.time_ms)
+    if not same or not here or payment.body.operations[row.operation_index] != payment.message:
+        raise ClaimError("the hold's row is of another payment")
+    if row.ordered_by != payment.body.sender or index > row.operation_index:
+        raise ClaimError("the hold's row names another sender or operation")
+
+
+def _score_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:
+    told = []
+    for score in payment.judged.scores:
+        promotions = promotions_before(facts, score.deployment, height=payment.height)
+        told.append(
+            f"scored {share_words(score.score_ppm)} in its block by deployment "
+            f"`{score.deployment}`, on derived features"
+        )
+        told += version_words(facts, score.version)
+        told += check_promotion(facts, score.deployment, promotions)
+    return told
+
+
+def _rule_findings(
+    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
+) -> list[str]:
+    told = []
+    for fired in payment.judged.fired:
+        one = next(a for a in acting if (a.name, a.version) == _rule_of(fired))
+        true = [one.rule.condition[place] for place in fired.event.conditions if _is_at(one, place)]
+        because = list_words(
+            [
+                f"{node.operand} {node.operator} {node.threshold}"
+                for node in true
+                if isinstance(node, exact.Compare)
+            ]
+        )
+        values = ", ".join(
+            f"{operand} was {value}"
+            for operand, value in zip(one.operands, fired.event.inputs, strict=True)
+        )
+        did = list_words(fired.event.actions) if fired.event.actions else "nothing"
+        told.append(f"rule `{one.name}` version {one.version} fired: {because} ({values}); it did: {did}")
+        if fired.is_capped:
+            told.append(f"the daily cap of rule `{one.name}` kept it from more")
+    quiet = [a.name for a in acting if (a.name, a.version) not in map(_rule_of, payment.judged.fired)]
+    if quiet and payment.judged.frozen is None:
+        told.append(f"acted and did not fire: {list_words(quiet)}")
+    for one in acting:
+        told += rule_words(facts, one)
+    return told
+
+
+def _is_at(one: ActingRule, place: int) -> bool:
+    if not 0 <= place < len(one.rule.condition):
+        raise ClaimError(f"rule {one.name} has no condition {place}")
+    return True
+
+
+def _hold_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:
+    """Return everything that became of a hold, nothing missing; nothing if there was none.
+
+    Raises:
+        ClaimError: The actions do not lead to the status that the hold's row has.
+    """
+    own = payment.judged.own
+    if not own or not isinstance(own[0], HoldPlaced):
+        return []
+    hold_id = own[0].hold
+    row = facts.required_row(HOLDS, hold_id)
+
+    def is_last(_: int, action: HoldAction) -> bool:
+        return action.hold == hold_id and action.action in CLOSING
+
+    is_open = row.status in OPEN_STATUSES
+    shown = facts.stretch(
+        HOLD_ACTION_SERIES, since_ms=row.placed_ms, until=None if is_open else is_last
+    )
+    story = [entry for entry in shown.entries if entry.record.hold == hold_id]
+    status, renewals = follow(story)
+    if (status, renewals) != (row.status, row.renewals):
+        raise ClaimError(f"the hold is {row.status}, its actions lead to {status}")
+    told = [action_words(facts, entry) for entry in story]
+    if is_open:
+        told.append(
+            f"the hold is {row.status} at the proving header, it expires "
+            f"{time_words(row.expires_at_ms)}"
+        )
+    return told
+
+
+def follow(story: list[Entry[HoldAction]]) -> tuple[str, int]:
+    """Return the status to which a hold's actions lead, and how often it was renewed."""
+    status, renewals = OPEN, 0
+    for entry in story:
+        if entry.record.action == RENEWED:
+            renewals += 1
+        else:
+            status = entry.record.action
+    return status, renewals
+
+
+def action_words(facts: VerifiedFacts, entry: Entry[HoldAction]) -> str:
+    """Return one action on a hold in words.
+
+    Raises:
+        ClaimError: It is of a kind that this verifier does not know.
+    """
+    action = entry.record
+    if action.action not in ACTION_WORDS:
+        raise ClaimError(f"an action {action.action!r} on a hold")
+    by = f" by {names_words(facts, action.by)} (reason: {action.reason})" if action.by else ""
+    return (
+        f"the hold was {ACTION_WORDS[action.action]}{by}, block {action.height}, "
+        f"{time_words(entry.time_ms)}"
+    )
+
+
+def _replay(
+    payment: _Payment,
+    acting: tuple[ActingRule, ...],
+    models: dict[str, ProvedModel],
+    told: tuple[list[str], list[str]],
+    *,
+    replay: bool,
+) -> None:
+    """Compute scores and rules again, if asked for; say which of it was done."""
+    checked, not_shown = told
+    judged = payment.judged
+    if not replay:
+        not_shown.append("whether model and rules give these results: --replay computes them again")
+        return
+    for score in judged.scores:
+        check_score(Scorer(models[score.deployment].model), score.features, score.score_ppm)
+    done, left = replay_rules(judged, acting)
+    checked.append(
+        f"computed again, with the same result: {count_words(len(judged.scores), 'score')} from the "
+        f"models' bytes, {count_words(done, 'rule')} on the recorded inputs"
+    )
+    if left:
+        not_shown.append(
+            f"whether {count_words(left, 'rule')} rightly did not fire: not all that they look at "
+            "is on record"
+        )
