@@ -157,7 +157,7 @@ def _onnx_session(booster: Any) -> Any:
     """Return an ONNX Runtime session with the same trees, on one thread."""
     source = read_source(booster)
     assert isinstance(source, TreeSource)
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, Any] = {}
     for tree_id, tree in enumerate(source.trees):
         for name, values in _onnx_columns(tree_id, tree).items():
             columns.setdefault(name, []).extend(values)

@@ -72,6 +72,7 @@ class _Payment:
 
     transaction: VerifiedTransaction
     body: Body
+    index: int
     message: Transfer
     code: str
     judged: Judged
@@ -96,7 +97,7 @@ def check_payment(claim: PaymentClaim, facts: VerifiedFacts, *, replay: bool) ->
     not_shown: list[str] = []
     is_judged = not (payment.judged.is_empty and payment.code != OK)
     if is_judged:
-        models = _models(facts, payment, acting)
+        models = _models(facts, payment)
         names = {name: tuple(f.name for f in m.features) for name, m in models.items()}
         check_judged(payment.judged, acting, names, amount_units=payment.message.amount_units)
         checked.append(
@@ -129,7 +130,7 @@ def _payment(claim: PaymentClaim, facts: VerifiedFacts) -> _Payment:
     if not isinstance(message, Transfer):
         raise ClaimError("the operation is not a payment")
     judged = read_events(events_of(operation))
-    return _Payment(transaction, body, message, operation.code, judged)
+    return _Payment(transaction, body, claim.operation_index, message, operation.code, judged)
 
 
 def _order_words(facts: VerifiedFacts, payment: _Payment) -> tuple[str, ...]:
@@ -150,15 +151,12 @@ def asset_words(facts: VerifiedFacts, amount_units: int, asset: str) -> str:
     return amount_words(amount_units, asset, 0 if row is None else row.decimals)
 
 
-def _models(
-    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
-) -> dict[str, ProvedModel]:
+def _models(facts: VerifiedFacts, payment: _Payment) -> dict[str, ProvedModel]:
     """Return the models that scored the payment, each the one that was live.
 
     Raises:
         ClaimError: Another version was live.
     """
-    del acting
     models = {}
     for score in payment.judged.scores:
         promotions = promotions_before(facts, score.deployment, height=payment.height)
@@ -241,17 +239,16 @@ def _check_hold_terms(
 
 def _check_hold_row(row: Hold, placed: HoldPlaced, payment: _Payment) -> None:
     """Check that a hold's row is of this payment."""
+    block = payment.transaction.block
     stated = (row.payer, row.payee, row.asset, row.amount_units, row.rule, row.version)
     shown = (placed.payer, placed.payee, placed.asset, placed.amount_units)
-    where = (row.transaction_id, row.operation_index, row.placed_height, row.placed_ms)
-    block = payment.transaction.block
-    index = payment.body.operations.index(payment.message)
-    same = stated == (*shown, placed.rule, placed.version) and row.score_ppm == placed.score_ppm
-    here = where[0] == payment.transaction.id and where[2:] == (block.height, block.time_ms)
-    if not same or not here or payment.body.operations[row.operation_index] != payment.message:
+    if stated != (*shown, placed.rule, placed.version) or row.score_ppm != placed.score_ppm:
         raise ClaimError("the hold's row is of another payment")
-    if row.ordered_by != payment.body.sender or index > row.operation_index:
-        raise ClaimError("the hold's row names another sender or operation")
+    here = (payment.transaction.id, payment.index, payment.body.sender)
+    if (row.transaction_id, row.operation_index, row.ordered_by) != here:
+        raise ClaimError("the hold's row is of another operation")
+    if (row.placed_height, row.placed_ms) != (block.height, block.time_ms):
+        raise ClaimError("the hold's row is of another block")
 
 
 def _score_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:

@@ -243,6 +243,10 @@ def check_judged(
     order = [places.get((f.event.rule, f.event.version), -1) for f in judged.fired]
     if -1 in order or order != sorted(dict.fromkeys(order)):
         raise ClaimError("a rule fired that did not act then, or out of its turn")
+    if judged.frozen is not None:
+        place = places.get((judged.frozen.rule, judged.frozen.version), -1)
+        if place < 0 or not any(isinstance(a, exact.Freeze) for a in acting[place].rule.actions):
+            raise ClaimError("the payer is said to be frozen by a rule that cannot have done it")
     for one, place in zip(judged.fired, order, strict=True):
         operands = acting[place].operands
         if len(operands) != len(one.event.inputs):

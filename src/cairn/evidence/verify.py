@@ -7,21 +7,13 @@ boolean, and it asks no node, network or clock.
 from dataclasses import dataclass, field
 
 from cairn.evidence.assurance import Assurance, judge_assurance
-from cairn.evidence.bundle import Bundle, decode_bundle
+from cairn.evidence.bundle import decode_bundle
 from cairn.evidence.claims import check_claim
 from cairn.evidence.errors import WrongChainError
-from cairn.evidence.facts import (
-    VerifiedFacts,
-    VerifiedHead,
-    verify_checkpoint,
-    verify_complete,
-    verify_head,
-    verify_receipt,
-    verify_series,
-    verify_state,
-    verify_transaction,
-)
+from cairn.evidence.facts import VerifiedFacts, VerifiedHead
 from cairn.evidence.keys import check_keys
+from cairn.evidence.proofs import HeadProof
+from cairn.evidence.steps import verify_checkpoint, verify_extension, verify_facts, verify_head
 from cairn.evidence.trust import Trust
 
 
@@ -38,6 +30,8 @@ class Report:
     """What the facts show, a sentence each."""
     checked: tuple[str, ...]
     """What was checked, step by step, with counts."""
+    not_shown: tuple[str, ...]
+    """What a reader might think was shown, and was not."""
     facts: VerifiedFacts = field(repr=False)
 
 
@@ -61,35 +55,41 @@ def verify_bundle(raw: bytes, trust: Trust, *, at_ms: int, replay: bool = False)
     checked.append(f"header {head.height + 1} is signed by the trusted validators")
     assurance = judge_assurance(bundle.head, head, trust, at_ms=at_ms)  # step 5
     checked.append(assurance.sentence)
-    verify_checkpoint(bundle.head, head, trust)  # step 6
-    if trust.checkpoint is not None:
-        checked.append(f"the history extends the checkpoint at height {trust.checkpoint.height}")
-    facts = _verify_facts(bundle, head)  # step 7
+    verify_extension(bundle.head, head)  # step 6
+    verify_checkpoint(bundle.head, head, trust)
+    checked.extend(_extension_words(bundle.head, trust))
+    facts = verify_facts(bundle, head)  # step 7
     checked.append(facts.sentence())
     check_keys(facts)  # step 8
     if facts.transactions:
         checked.append("each signer's key was valid at its height")
-    outcome = check_claim(bundle.claim, bundle, facts, replay=replay)  # steps 9 and 10
+    outcome = check_claim(bundle.claim, facts, replay=replay)  # steps 9 and 10
+    facts.check_all_used()  # step 11
     checked.extend(outcome.checked)
     return Report(
-        trust.chain_id, head, assurance, outcome.claim, outcome.findings, tuple(checked), facts
+        trust.chain_id,
+        head,
+        assurance,
+        outcome.claim,
+        outcome.findings,
+        tuple(checked),
+        (*outcome.not_shown, *NOT_SHOWN),
+        facts,
     )
 
 
-def _verify_facts(bundle: Bundle, head: VerifiedHead) -> VerifiedFacts:
-    """Prove every fact that the bundle carries from the head (step 7, a to f)."""
-    facts = VerifiedFacts(head)
-    for state in bundle.states:
-        facts.add_state(state.key, verify_state(state, head))
-    for series in bundle.series:
-        facts.add_state(series.head.key, series.head.value)
-        facts.series.append(verify_series(series, head))
-    for complete in bundle.ranges:
-        facts.add_state(complete.series.head.key, complete.series.head.value)
-        facts.ranges.append(verify_complete(complete, head))
-    for receipt in bundle.receipts:
-        facts.receipts.append(verify_receipt(receipt, head))
-    for proof in bundle.transactions:
-        verified = verify_transaction(proof, head)
-        facts.transactions[verified.id] = verified
-    return facts
+NOT_SHOWN = ("whether what people signed is true: only that they signed it, and that it is unaltered",)
+
+
+def _extension_words(proof: HeadProof, trust: Trust) -> list[str]:
+    """Return what was checked about older histories."""
+    told = []
+    if trust.checkpoint is not None:
+        told.append(f"the history extends the checkpoint at height {trust.checkpoint.height}")
+    older = proof.consistency
+    if older is not None:
+        told.append(
+            f"the history extends the one of {older.old_size:,} blocks with root "
+            f"{older.old_root.hex()}"
+        )
+    return told

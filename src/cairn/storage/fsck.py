@@ -61,7 +61,7 @@ def fsck(
             check(directory, meaning, report, disk or OSDisk(), tell)
         except Exception as error:  # noqa: BLE001 - the report is for all kinds of damage
             hint = f" ({error.hint})" if isinstance(error, StorageError) else ""
-            report.damage.append(f"{name}: {error or type(error).__name__}{hint}")
+            report.damage.append(f"{name}: {str(error) or type(error).__name__}{hint}")
     return report
 
 

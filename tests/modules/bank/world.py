@@ -1,4 +1,4 @@
-"""A founded bank for tests: euros of alpha, customers of ann, and payments as one wants them judged."""
+"""A founded bank for tests: euros of alpha, customers of ann, payments judged as one wants."""
 
 from cairn.ledger.hooks import Allow, Hold, Refuse
 from cairn.ledger.messages import Message

@@ -1,0 +1,417 @@
+"""The claim about a period: every hold and what was done about holds, rules, and predictions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cairn.evidence.bundle import PeriodClaim
+from cairn.evidence.claims_model import (
+    ProvedModel,
+    check_promotion,
+    promotions_before,
+    proved_model,
+    version_words,
+)
+from cairn.evidence.claims_payment import (
+    ACTION_WORDS,
+    CLOSING,
+    action_words,
+    asset_words,
+)
+from cairn.evidence.errors import ClaimError
+from cairn.evidence.events import events_of, operation_at
+from cairn.evidence.facts import Entry, VerifiedFacts, VerifiedReceipt
+from cairn.evidence.judgement import (
+    Judged,
+    RuleBook,
+    check_judged,
+    deployments_of,
+    read_events,
+    replay_rules,
+    rule_book_before,
+    rule_words,
+)
+from cairn.evidence.outcome import Outcome
+from cairn.evidence.people import name_words, names_words
+from cairn.evidence.replay import Scorer, check_scores
+from cairn.evidence.words import count_words, list_words, share_words, time_words
+from cairn.ledger.receipts import OK
+from cairn.modules.bank.events import HoldPlaced
+from cairn.modules.bank.records import (
+    HOLD_ACTION_SERIES,
+    HOLD_SERIES,
+    HoldAction,
+    HoldPlacement,
+)
+from cairn.modules.inference.events import FeaturesScored, PaymentScored, PredictionRecorded
+from cairn.modules.inference.records import PREDICTIONS, Prediction
+from cairn.modules.models.records import Promotion
+from cairn.modules.rules.records import FIRINGS, Firing
+
+LISTED_MAX = 50
+"""Most holds that a report lists one by one."""
+
+Place = tuple[bytes, int]
+"""An operation: transaction id and index."""
+
+
+@dataclass(slots=True)
+class _Period:
+    """Everything that the facts show of the period, nothing missing."""
+
+    claim: PeriodClaim
+    facts: VerifiedFacts
+    book: RuleBook
+    holds: tuple[Entry[HoldPlacement], ...]
+    actions: tuple[Entry[HoldAction], ...]
+    firings: tuple[Entry[Firing], ...]
+    predictions: dict[str, tuple[Entry[Prediction], ...]]
+    promotions: dict[str, tuple[Entry[Promotion], ...]]
+    receipts: Mapping[bytes, VerifiedReceipt]
+    models: dict[bytes, ProvedModel] = field(default_factory=dict)
+    """By version."""
+    judged: dict[Place, Judged] = field(default_factory=dict)
+    """What the receipts tell of the payments that were judged."""
+
+
+def check_period(claim: PeriodClaim, facts: VerifiedFacts, *, replay: bool) -> Outcome:
+    """Check that everything decided in a period is shown, and that it hangs together.
+
+    Raises:
+        ClaimError: Two facts contradict each other, or a deployment that rules look at is left out.
+        ReplayError: A model or rule gives another result than a receipt states.
+    """
+    if list(claim.deployments) != sorted(dict.fromkeys(claim.deployments)):
+        raise ClaimError("the deployments are not sorted, each once")
+    period = _read(claim, facts)
+    _check_deployments(period)
+    for deployment, entries in period.predictions.items():
+        _check_predictions(period, deployment, entries)
+    _check_judgements(period)
+    _check_holds(period)
+    checked = [
+        "every hold, action on a hold, firing and change of a rule of the period is shown",
+        f"every prediction of {list_words([f'`{name}`' for name in claim.deployments])} is shown"
+        if claim.deployments
+        else "no rule of the period looked at a model",
+        "each prediction, firing and hold is the one that its receipt tells of, by the version "
+        "that was live and the rules that acted",
+    ]
+    not_shown = []
+    if replay:
+        checked.append(_replay(period, not_shown))
+    else:
+        not_shown.append("whether models and rules give these results: --replay computes them again")
+    not_shown.append(
+        "predictions of deployments that are not named and that no rule looked at; payments that "
+        "no rule fired on and no named deployment scored"
+    )
+    what = f"what was decided from {time_words(claim.from_ms)} to before {time_words(claim.until_ms)}"
+    findings = (*_count_words(period), *_authority_words(period), *_hold_words(period))
+    return Outcome(what, findings, tuple(checked), tuple(not_shown))
+
+
+def _read(claim: PeriodClaim, facts: VerifiedFacts) -> _Period:
+    """Read the period's series in whole, and the receipts that they name."""
+    bounds = {"from_ms": claim.from_ms, "until_ms": claim.until_ms}
+    holds = facts.range(HOLD_SERIES, **bounds)
+    actions = facts.range(HOLD_ACTION_SERIES, **bounds)
+    firings = facts.range(FIRINGS, **bounds)
+    book = rule_book_before(facts, time_ms=claim.until_ms)
+    predictions = {
+        name: facts.range(PREDICTIONS, name, from_ms=claim.from_ms, until_ms=claim.until_ms)
+        for name in claim.deployments
+    }
+    promotions = {
+        name: promotions_before(facts, name, time_ms=claim.until_ms) for name in claim.deployments
+    }
+    named = [entry.record.transaction_id for entry in holds]
+    named += [entry.record.transaction_id for entry in firings]
+    named += [e.record.transaction_id for entries in predictions.values() for e in entries]
+    receipts = facts.receipts_of(named)
+    return _Period(claim, facts, book, holds, actions, firings, predictions, promotions, receipts)
+
+
+def _check_deployments(period: _Period) -> None:
+    """Check that the claim names every deployment that a rule of the period can have looked at."""
+    before = sum(1 for entry in period.book.changes if entry.time_ms < period.claim.from_ms)
+    for count in range(before, len(period.book.changes) + 1):
+        for name in deployments_of(period.book.acting_after(count)):
+            if name not in period.predictions:
+                raise ClaimError(f"rules of the period look at {name}, which is left out")
+
+
+def _check_predictions(
+    period: _Period, deployment: str, entries: tuple[Entry[Prediction], ...]
+) -> None:
+    """Check each prediction of a deployment against its receipt and the version that was live."""
+    for entry in entries:
+        record = entry.record
+        receipt = _receipt_at(period, record.transaction_id, entry.time_ms)
+        live = _version_at(period, deployment, receipt.block.height)
+        place = (deployment, record.version, record.score_ppm)
+        if record.basis == "committed":
+            served = {one.record.version for one in _promoted(period, deployment, receipt)}
+            if record.version not in served:
+                raise ClaimError(f"prediction {entry.position} of {deployment}: not in service")
+            found = [
+                event
+                for event in _events(receipt, record.operation_index, PredictionRecorded)
+                if (event.deployment, event.version, event.score_ppm) == place
+                and event.position == entry.position
+                and event.input_commitment == record.input_commitment
+                and event.policy_digest == record.policy_digest
+            ]
+        else:
+            if record.version != live:
+                raise ClaimError(f"prediction {entry.position} of {deployment}: not the live version")
+            kind = PaymentScored if record.basis == "derived" else FeaturesScored
+            found = [  # type: ignore[assignment]
+                event
+                for event in _events(receipt, record.operation_index, kind)
+                if (event.deployment, event.version, event.score_ppm) == place
+                and getattr(event, "position", entry.position) == entry.position
+            ]
+            if record.version not in period.models:
+                period.models[record.version] = proved_model(period.facts, record.version)
+        if len(found) != 1:
+            raise ClaimError(f"prediction {entry.position} of {deployment}: its receipt differs")
+
+
+def _check_judgements(period: _Period) -> None:
+    """Check each judged payment against the rules that acted, and the firings against all of them."""
+    derived: dict[Place, list[tuple[str, bytes, int]]] = {}
+    for deployment, entries in period.predictions.items():
+        for entry in entries:
+            if entry.record.basis == "derived":
+                place = (entry.record.transaction_id, entry.record.operation_index)
+                score = (deployment, entry.record.version, entry.record.score_ppm)
+                derived.setdefault(place, []).append(score)
+    firings: dict[Place, list[Entry[Firing]]] = {}
+    for firing in period.firings:
+        place = (firing.record.transaction_id, firing.record.operation_index)
+        firings.setdefault(place, []).append(firing)
+    names = {version: tuple(f.name for f in m.features) for version, m in period.models.items()}
+    for place in dict.fromkeys((*derived, *firings)):
+        receipt = period.receipts[place[0]]
+        judged = read_events(events_of(operation_at(_of(receipt), place[1])))
+        acting = period.book.acting_at(receipt.block.height)
+        scored = [(s.deployment, s.version, s.score_ppm) for s in judged.scores]
+        if sorted(scored) != sorted(derived.get(place, [])):
+            raise ClaimError("a receipt has other scores than the series of predictions")
+        inputs = {score.deployment: names[score.version] for score in judged.scores}
+        check_judged(judged, acting, inputs)
+        told = [(f.event.rule, f.event.version, f.event.actions) for f in judged.fired]
+        listed = [(e.record.rule, e.record.version, e.record.actions) for e in firings.get(place, [])]
+        late = [e for e in firings.get(place, []) if e.time_ms != receipt.block.time_ms]
+        if told != listed or late:
+            raise ClaimError("a receipt tells of other firings than the series")
+        period.judged[place] = judged
+
+
+def _check_holds(period: _Period) -> None:
+    """Check that the holds of the period are those that its receipts tell of, no more and no less."""
+    listed: dict[Place, HoldPlaced] = {}
+    for entry in period.holds:
+        record = entry.record
+        place = (record.transaction_id, record.operation_index)
+        receipt = _receipt_at(period, record.transaction_id, entry.time_ms)
+        placed = _events(receipt, record.operation_index, HoldPlaced)
+        shown = (record.hold, record.payer, record.payee, record.asset, record.amount_units)
+        terms = (record.rule, record.version, record.score_ppm)
+        expiry = (record.expires_at_ms, record.settle_on_expiry)
+        if placed != [HoldPlaced(*shown, *terms, *expiry)]:
+            raise ClaimError(f"hold {record.hold.hex()} is not the one that its receipt tells of")
+        judged = period.judged.get(place)
+        decided = None if judged is None else judged.decided
+        if decided is None or (decided.event.rule, decided.event.version) != terms[:2]:
+            raise ClaimError(f"hold {record.hold.hex()}: no firing of its rule is on record")
+        listed[place] = placed[0]
+    for place, judged in period.judged.items():
+        decided = judged.decided
+        operation = operation_at(_of(period.receipts[place[0]]), place[1])
+        if decided is None or operation.code != OK or "hold" not in decided.event.actions:
+            continue
+        if place not in listed:
+            raise ClaimError("a receipt tells of a hold that the series of holds does not have")
+
+
+def _replay(period: _Period, not_shown: list[str]) -> str:
+    """Compute every score and rule again; return what was done.
+
+    Raises:
+        ReplayError: One comes out differently.
+    """
+    rows: dict[bytes, list[tuple[int, ...]]] = {}
+    scores: dict[bytes, list[int]] = {}
+    closed = 0
+    for deployment, entries in period.predictions.items():
+        for entry in entries:
+            record = entry.record
+            if record.basis == "committed":
+                closed += 1
+                continue
+            receipt = period.receipts[record.transaction_id]
+            kind = PaymentScored if record.basis == "derived" else FeaturesScored
+            for event in _events(receipt, record.operation_index, kind):
+                if event.deployment == deployment:
+                    rows.setdefault(record.version, []).append(event.features)
+                    scores.setdefault(record.version, []).append(record.score_ppm)
+    for version, inputs in rows.items():
+        check_scores(Scorer(period.models[version].model), inputs, scores[version])
+    done = left = 0
+    for place, judged in period.judged.items():
+        acting = period.book.acting_at(period.receipts[place[0]].block.height)
+        again, unknown = replay_rules(judged, acting)
+        done, left = done + again, left + unknown
+    if closed:
+        not_shown.append(
+            f"the scores of {count_words(closed, 'prediction')} made elsewhere: their inputs stay "
+            "closed"
+        )
+    if left:
+        not_shown.append(
+            f"{count_words(left, 'evaluation')} of a rule that did not fire and looks at what is "
+            "not on record"
+        )
+    return (
+        f"computed again, with the same result: "
+        f"{count_words(sum(len(r) for r in rows.values()), 'score')} and "
+        f"{count_words(done, 'evaluation')} of rules"
+    )
+
+
+# In words
+
+
+def _count_words(period: _Period) -> list[str]:
+    """Return the counts of the period."""
+    told = []
+    for deployment, entries in period.predictions.items():
+        by_basis = _tally(entry.record.basis for entry in entries)
+        shown = ", ".join(f"{count:,} {basis}" for basis, count in by_basis.items())
+        told.append(
+            f"{count_words(len(entries), 'prediction')} of deployment `{deployment}`"
+            + (f": {shown}" if shown else "")
+        )
+    values: dict[str, int] = {}
+    for hold in period.holds:
+        values[hold.record.asset] = values.get(hold.record.asset, 0) + hold.record.amount_units
+    value = list_words([asset_words(period.facts, units, asset) for asset, units in values.items()])
+    told.append(
+        f"{count_words(len(period.holds), 'payment')} held" + (f", {value}" if values else "")
+    )
+    fired = _tally(f"`{e.record.rule}` {e.record.version}" for e in period.firings)
+    told += [f"rule {name} fired {count_words(count, 'time')}" for name, count in fired.items()]
+    refused = sum(1 for entry in period.firings if "refuse" in entry.record.actions)
+    told.append(f"{count_words(refused, 'payment')} refused by a rule")
+    done = _tally(entry.record.action for entry in period.actions)
+    for action, count in done.items():
+        if action not in ACTION_WORDS:
+            raise ClaimError(f"an action {action!r} on a hold")
+        told.append(f"{count_words(count, 'hold')} {ACTION_WORDS[action]}")
+    closed = {entry.record.hold for entry in period.actions if entry.record.action in CLOSING}
+    still_open = sum(1 for entry in period.holds if entry.record.hold not in closed)
+    told.append(f"{count_words(still_open, 'hold')} of the period still open at its end")
+    return told
+
+
+def _authority_words(period: _Period) -> list[str]:
+    """Return which versions and rules acted and who stands behind them, and every change of a rule.
+
+    Raises:
+        ClaimError: The approvals that a promotion or activation names are not on record.
+    """
+    facts, told = period.facts, []
+    for deployment, entries in period.predictions.items():
+        for version in dict.fromkeys(entry.record.version for entry in entries):
+            promotions = period.promotions[deployment]
+            last = max(p for p, one in enumerate(promotions) if one.record.version == version)
+            told += version_words(facts, version)
+            told += check_promotion(facts, deployment, promotions[: last + 1])
+    rules = {}
+    for receipt in {place[0]: period.receipts[place[0]] for place in period.judged}.values():
+        for one in period.book.acting_at(receipt.block.height):
+            rules[one.activation.position] = one
+    for position in sorted(rules):
+        told += rule_words(facts, rules[position])
+    for entry in period.book.changes:
+        change = entry.record
+        if entry.time_ms < period.claim.from_ms:
+            continue
+        subject = f"rule `{change.rule}`" if change.rule else "all rules"
+        version = f" version {change.version}" if change.version else ""
+        approved = f", approved by {names_words(facts, change.approvers)}" if change.approvers else ""
+        told.append(
+            f"{subject}{version}: {change.action.replace('_', ' ')} by "
+            f"{name_words(facts, change.by)}{approved}, {time_words(entry.time_ms)}"
+        )
+    return told
+
+
+def _hold_words(period: _Period) -> list[str]:
+    """Return the holds of the period one by one, with what was done about each; a long list ends."""
+    told = []
+    for entry in period.holds[:LISTED_MAX]:
+        record = entry.record
+        score = f", score {share_words(record.score_ppm)}" if record.score_ppm >= 0 else ""
+        told.append(
+            f"hold {record.hold.hex()}: {asset_words(period.facts, record.amount_units, record.asset)}"
+            f" from {record.payer.hex()} to {record.payee.hex()} by rule `{record.rule}` "
+            f"{record.version}{score}, {time_words(entry.time_ms)}"
+        )
+        story = [action for action in period.actions if action.record.hold == record.hold]
+        told += [f"  {action_words(period.facts, action)}" for action in story]
+    if len(period.holds) > LISTED_MAX:
+        told.append(f"and {len(period.holds) - LISTED_MAX:,} more holds, which are not listed here")
+    return told
+
+
+# Looking up
+
+
+def _of(receipt: VerifiedReceipt):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    assert receipt.receipt is not None, "receipts are looked up by their transaction's id"
+    return receipt.receipt
+
+
+def _receipt_at(period: _Period, transaction_id: bytes, time_ms: int) -> VerifiedReceipt:
+    """Return the receipt that an entry of a series names.
+
+    Raises:
+        ClaimError: It is of another block than the entry.
+    """
+    receipt = period.receipts[transaction_id]
+    if receipt.block.time_ms != time_ms:
+        raise ClaimError("an entry of a series and its receipt are of different blocks")
+    return receipt
+
+
+def _events(receipt: VerifiedReceipt, index: int, kind):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the events of a kind at an operation."""
+    found = events_of(operation_at(_of(receipt), index))
+    return [event for event in found if isinstance(event, kind)]
+
+
+def _promoted(
+    period: _Period, deployment: str, receipt: VerifiedReceipt
+) -> tuple[Entry[Promotion], ...]:
+    """Return the promotions before a receipt's block."""
+    height = receipt.block.height
+    return tuple(one for one in period.promotions[deployment] if one.record.height < height)
+
+
+def _version_at(period: _Period, deployment: str, height: int) -> bytes:
+    """Return the version that was live at a height, empty if none was."""
+    live = b""
+    for one in period.promotions[deployment]:
+        if one.record.height < height:
+            live = one.record.version
+    return live
+
+
+def _tally(words: Iterable[str]) -> dict[str, int]:
+    """Return how often each word comes, in order of first use."""
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return counts
