@@ -57,7 +57,7 @@ def _boosted(rows: Rows, labels: npt.NDArray[np.int64]) -> list[Figure]:
                 "onnxruntime": per_second(count, lambda: session.run(None, {"rows": rows})),
                 "numpy kernel": per_second(count, lambda: plain.score(encoded)),
             },
-            note=f"100 trees of depth 6, {COLUMNS} features, one thread; {report.summary()}",
+            note=f"100 trees of depth 6, {COLUMNS} encoded features, 1 thread; {report.summary()}",
         ),
         Figure(
             "exact.row_us",

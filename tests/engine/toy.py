@@ -13,11 +13,11 @@ from cairn.ledger.charter import Charter, CharterValidator, chain_id_of
 from cairn.ledger.context import Context
 from cairn.ledger.errors import InvalidMessageError, InvariantError, Rejection
 from cairn.ledger.execution import BlockResult, Ledger, transaction_index_key
+from cairn.ledger.memory import MemoryState
 from cairn.ledger.messages import Event, Message
 from cairn.ledger.module import Invariant, MessageSpec, Module, Registry
 from cairn.ledger.records import Series, Table
 from cairn.ledger.transactions import ATOMIC, Body, sign_transaction
-from cairn.ledger.memory import MemoryState
 from cairn.primitives.encoding import Record, encode
 from cairn.primitives.ids import derive_id
 from cairn.primitives.signatures import SigningKey

@@ -66,7 +66,7 @@ ROLES = {
 """Roles that these modules need beside those of the harness; dora, dirk and rita work for beta."""
 
 
-def found(**options: Any) -> Harness:
+def found(kind: type[Harness] = Harness, **options: Any) -> Harness:
     """Return a ledger of all modules with `CUSTOMERS` accounts, operated by pia."""
     people = {**PEOPLE, **{name: ("beta", roles) for name, roles in ROLES.items()}}
     people["dana"] = ("alpha", ROLES["dana"])
@@ -86,7 +86,7 @@ def found(**options: Any) -> Harness:
         tuple(FoundingAccount(controller=pia, pseudonym=pseudonym(i)) for i in range(CUSTOMERS)),
         tuple(FoundingBalance(customer(i), "eur", FUNDS_UNITS) for i in range(CUSTOMERS)),
     )
-    ledger = Harness(*OTHERS, sections={"identity": identity, "bank": bank}, **options)
+    ledger = kind(*OTHERS, sections={"identity": identity, "bank": bank}, **options)
     for name in ("dora", "dirk", "rita"):
         ledger.add_actor(name, member_id(organisation_id("beta"), name))
     return ledger

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cairn.ledger.changes import ChangeSet
+from cairn.ledger.admission import SEQUENCES
 from cairn.ledger.charter import Charter, CharterValidator, chain_id_of
 from cairn.ledger.context import Context
 from cairn.ledger.execution import Block, BlockResult, Ledger, LedgerHead
@@ -22,7 +22,7 @@ from cairn.ledger.memory import MemoryState
 from cairn.ledger.messages import Event, Message
 from cairn.ledger.module import Module, Registry
 from cairn.ledger.receipts import RECEIPT_DECODER, NotAdmitted, Receipt
-from cairn.ledger.records import KeyPart, Table, key_part
+from cairn.ledger.records import KeyPart, Table
 from cairn.ledger.transactions import ATOMIC, Body, sign_transaction, signature_triple
 from cairn.modules.identity.module import identity_module
 from cairn.modules.identity.records import (
@@ -71,7 +71,6 @@ POLICIES = {
 }
 
 _NOT_ADMITTED: Decoder[NotAdmitted] = Decoder(NotAdmitted)
-_SEQUENCES = key_part("ledger") + key_part("sequence")
 
 
 def key_of(name: str) -> SigningKey:
@@ -130,7 +129,6 @@ class Harness:
         self.ledger = Ledger(Registry(self.modules))
         self.actors = {name: self._founder(name, home) for name, (home, _) in PEOPLE.items()}
         self.states = [MemoryState() for _ in range(replicas)]
-        self.last_changes = ChangeSet()
         self.last_result: BlockResult
         self.end_events: tuple[Event, ...] = ()
         """Events of the last block's end."""
@@ -248,7 +246,7 @@ class Harness:
     def rows_but_sequences(self) -> dict[bytes, bytes]:
         """Return all state rows but the senders' sequence numbers."""
         rows = self.state.rows
-        return {key: row for key, row in rows.items() if not key.startswith(_SEQUENCES)}
+        return {key: row for key, row in rows.items() if not key.startswith(SEQUENCES.prefix)}
 
     def check_invariants(self) -> None:
         """Check every invariant in full, and the incremental ones over the last block."""
@@ -293,8 +291,9 @@ class Harness:
 
     def _forget_sequence(self, raw: bytes) -> None:
         body = self.ledger.decode(raw).body
-        if body is not None and self._sequences.get((body.sender, body.lane)) == body.sequence:
-            self._sequences[body.sender, body.lane] -= 1
+        if body is not None:
+            row = self.get(SEQUENCES, body.sender, body.lane)
+            self._sequences[body.sender, body.lane] = 0 if row is None else row.last
 
 
 def standard_identity() -> IdentityGenesis:

@@ -174,6 +174,10 @@ class LedgerApplication:
         if not before or before < self._settings.block_operations <= after:
             self.on_work()
 
+    def waiting(self) -> int:
+        """Return how many transactions wait for a block."""
+        return len(self._mempool)
+
     # What an engine asks
 
     def check(self, raws: Sequence[bytes]) -> list[str]:

@@ -132,6 +132,10 @@ class EmbeddedEngine:
         self._stopping = False
         self._last_made_ms = 0
         self._ignored_due_ms: int | None = None
+        self.on_block: Callable[[int], None] = _ignore
+        """Called with each new height, from the thread that made the block."""
+        self.on_fault: Callable[[], None] = _nothing
+        """Called when the engine has stopped by itself."""
         self.fault: Fault | None = None
         """Why the engine stopped by itself; None while all is well."""
         self.chain = chain
@@ -200,6 +204,11 @@ class EmbeddedEngine:
                     self._make_block(self._clock.now_ms(), [])
             return take()
 
+    def between_blocks(self, take: Callable[[], T]) -> T:
+        """Return what `take` returns at a moment when no block is being made."""
+        with self._step_lock:
+            return take()
+
     def step(self) -> bool:
         """Make a block if one is due, and return whether one was made.
 
@@ -234,6 +243,7 @@ class EmbeddedEngine:
                 self.fault = fault
             self._condition.notify_all()
         self._application.fail(self.fault)
+        self.on_fault()
 
     def _step(self) -> bool:
         now = self._clock.now_ms()
@@ -266,6 +276,7 @@ class EmbeddedEngine:
         self.chain = Chain(
             chain.chain_id, header, commit, results[: len(raws)], result.head.app_hash, time_ms
         )
+        self.on_block(header.height)
 
     def _header(self, time_ms: int, raws: list[bytes]) -> Header:
         chain, signer = self.chain, self._signer
@@ -326,6 +337,10 @@ class EmbeddedEngine:
             or (due is not None and due <= now)
             or now >= self.chain.time_ms + self._heartbeat_ms
         )
+
+
+def _ignore(_: int) -> None:
+    """Tell nobody: no listener was set."""
 
 
 def _nothing() -> None:

@@ -18,6 +18,8 @@ Triple = tuple[bytes, bytes, bytes]
 """Public key, message, signature."""
 Verdicts = Callable[[Sequence[bool]], None]
 
+INLINE_SIGNATURES_MAX = 64
+"""So many signatures are checked by the callers before processes are started at all."""
 CHUNK_SIGNATURES = 128
 """Most signatures in one frame: small enough that workers share a burst."""
 
@@ -38,9 +40,11 @@ class SignaturePool:
     """
 
     def __init__(self, workers: int, on_failure: Callable[[WorkerDiedError], None]) -> None:
-        """Start the processes; they take about a tenth of a second to get ready."""
+        """Start nothing yet: a short-lived node never needs the processes."""
         self._on_failure = on_failure
-        self._workers = [_Worker(self._worker_died) for _ in range(workers)]
+        self._count = workers
+        self._workers: list[_Worker] = []
+        self._inline = 0
         self._lock = threading.Lock()
         self._failed = False
 
@@ -50,10 +54,10 @@ class SignaturePool:
         Raises:
             WorkerDiedError: A process has ended.
         """
-        if not self._workers:
+        if self._is_inline(len(triples)):
             verdicts(verify_many(triples))
             return
-        worker = min(self._workers, key=lambda one: one.load)
+        worker = min(self._workers, key=_load)
         worker.send(triples, verdicts)
 
     def check_all(self, triples: Sequence[Triple]) -> list[bool]:
@@ -62,7 +66,7 @@ class SignaturePool:
         Raises:
             WorkerDiedError: A process has ended.
         """
-        if not self._workers:
+        if self._is_inline(len(triples)):
             return verify_many(triples)
         pending: list[Future[Sequence[bool]]] = []
         for start in range(0, len(triples), CHUNK_SIGNATURES):
@@ -72,8 +76,21 @@ class SignaturePool:
         return [valid for future in pending for valid in future.result()]
 
     def _check_into(self, triples: Sequence[Triple], future: "Future[Sequence[bool]]") -> None:
-        worker = min(self._workers, key=lambda one: one.load)
+        worker = min(self._workers, key=_load)
         worker.send(triples, future.set_result, future.set_exception)
+
+    def _is_inline(self, count: int) -> bool:
+        """Return whether the caller is to check, and start the processes once they pay."""
+        if not self._count:
+            return True
+        with self._lock:
+            if self._workers:
+                return False
+            self._inline += count
+            if self._inline <= INLINE_SIGNATURES_MAX:
+                return True
+            self._workers = [_Worker(self._worker_died) for _ in range(self._count)]
+            return False
 
     def close(self) -> None:
         """End the processes."""
@@ -85,6 +102,10 @@ class SignaturePool:
             first, self._failed = not self._failed, True
         if first:
             self._on_failure(error)
+
+
+def _load(worker: "_Worker") -> int:
+    return worker.load
 
 
 class _Worker:

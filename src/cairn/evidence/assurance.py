@@ -1,4 +1,4 @@
-"""Step 5 of verification: who besides the validators stands behind a head, and what that is called."""
+"""Step 5 of verification: who besides the validators stands behind a head, and its name."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ from cairn.primitives.checkpoints import (
     NoteError,
     SignedNote,
     bound_header,
+    checkpoint_text,
+    note_bytes,
     parse_checkpoint,
     parse_note,
     verify_cosignature,
@@ -53,7 +55,8 @@ def judge_assurance(proof: HeadProof, head: VerifiedHead, trust: Trust, *, at_ms
         return Assurance(
             QUORUM_EXPIRED if expired else QUORUM,
             witnesses,
-            "more than two thirds of the validators signed"
+            f"{head.signed_power} of {head.total_power} voting power signed"
+            + (f", cosigned by {', '.join(witnesses)}" if witnesses else "")
             + (", but the header is older than the trusting period" if expired else ""),
         )
     if witnesses:
@@ -66,13 +69,21 @@ def judge_assurance(proof: HeadProof, head: VerifiedHead, trust: Trust, *, at_ms
 
 
 def _witnesses(proof: HeadProof, head: VerifiedHead, trust: Trust) -> tuple[str, ...]:
-    """Return the names of the trusted witnesses that cosigned this very head."""
+    """Return the names of the trusted witnesses that cosigned this very head.
+
+    The note is in its one spelling and holds one valid cosignature of each, sorted by name, and no
+    other line: one that nobody can check would be a place to write anything.
+
+    Raises:
+        NotWitnessedError: It is not, or it is of another head.
+    """
     if not proof.cosigned_checkpoint:
         return ()
     try:
         note = parse_note(proof.cosigned_checkpoint)
         checkpoint = parse_checkpoint(note.text)
         bound = bound_header(checkpoint)
+        spelled = note_bytes(SignedNote(checkpoint_text(checkpoint), note.signatures))
     except NoteError as error:
         raise NotWitnessedError(f"the cosigned checkpoint is malformed: {error}") from error
     stated = (checkpoint.origin, checkpoint.size, checkpoint.root, *bound)
@@ -85,19 +96,24 @@ def _witnesses(proof: HeadProof, head: VerifiedHead, trust: Trust) -> tuple[str,
     )
     if stated != shown:
         raise NotWitnessedError("the cosigned checkpoint is of another head")
-    return tuple(w.name for w in trust.witnesses if _cosigned(note, w.name, w.key))
+    names = [line.name for line in note.signatures]
+    if spelled != proof.cosigned_checkpoint or names != sorted(dict.fromkeys(names)):
+        raise NotWitnessedError("the cosigned checkpoint is not in its one spelling")
+    keys = {witness.name: witness.key for witness in trust.witnesses}
+    for name in names:
+        _check_cosignature(note, name, keys.get(name))
+    return tuple(names)
 
 
-def _cosigned(note: SignedNote, name: str, key: bytes) -> bool:
-    """Return whether a witness's line on the note is valid; a witness without a line did not sign.
+def _check_cosignature(note: SignedNote, name: str, key: bytes | None) -> None:
+    """Check one line of a note.
 
     Raises:
-        NotWitnessedError: There is a line of the witness, and it does not verify.
+        NotWitnessedError: It is not of a trusted witness, or it does not verify.
     """
-    if not any(line.name == name for line in note.signatures):
-        return False
+    if key is None:
+        raise NotWitnessedError(f"there is a line of {name}, whom the trust file does not name")
     try:
         verify_cosignature(note, name, key)
     except NoteError as error:
         raise NotWitnessedError(f"the cosignature of {name} is not valid: {error}") from error
-    return True

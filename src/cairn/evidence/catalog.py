@@ -4,6 +4,9 @@ It equals the registry of the ledger's modules, which a test compares, and impor
 handlers.
 """
 
+from types import ModuleType
+from typing import Any
+
 from cairn.exact.features import Window
 from cairn.ledger.messages import Event, Message, union_of
 from cairn.ledger.parameters import PARAMETERS
@@ -67,7 +70,7 @@ _RECORD_FILES = (
 )
 
 
-def _declared(files: tuple[object, ...], base: type[Record]) -> tuple[type[Record], ...]:
+def _declared(files: tuple[ModuleType, ...], base: type[Record]) -> tuple[type[Any], ...]:
     """Return the subclasses of `base` that files declare, in their order."""
     return tuple(
         value
@@ -76,12 +79,12 @@ def _declared(files: tuple[object, ...], base: type[Record]) -> tuple[type[Recor
         if isinstance(value, type)
         and issubclass(value, base)
         and value is not base
-        and value.__module__ == file.__name__  # type: ignore[attr-defined]
+        and value.__module__ == file.__name__
     )
 
 
-MESSAGES: tuple[type[Message], ...] = _declared(_MESSAGE_FILES, Message)  # type: ignore[assignment]
-EVENTS: tuple[type[Event], ...] = _declared(_EVENT_FILES, Event)  # type: ignore[assignment]
+MESSAGES: tuple[type[Message], ...] = _declared(_MESSAGE_FILES, Message)
+EVENTS: tuple[type[Event], ...] = _declared(_EVENT_FILES, Event)
 
 SERIES: dict[bytes, Series[Record]] = {
     value.prefix: value
@@ -98,12 +101,12 @@ TABLES: dict[bytes, Table[Record]] = {
     if isinstance(value, Table)
 }
 """Tables by the beginning of their keys."""
-for _other in (
+_OTHERS: tuple[Table[Any], ...] = (
     PARAMETERS,
     Table("screening", "payer_window", (str, bytes), Window),
     Table("screening", "payee_window", (str, bytes), Window),
-):
-    TABLES[_other.prefix] = _other
+)
+TABLES.update((table.prefix, table) for table in _OTHERS)
 
 _body: Decoder[Body] = body_decoder(MESSAGES)
 _event: Decoder[Event] = Decoder(union_of(EVENTS))
@@ -147,5 +150,3 @@ def _prefix(key: bytes) -> bytes:
     module_end = 1 + key[0] if key else 0
     table_end = module_end + 1 + key[module_end] if len(key) > module_end else 0
     return key[:table_end]
-
-

@@ -8,7 +8,13 @@ from cairn.evidence.errors import ClaimError
 from cairn.evidence.events import event_at
 from cairn.evidence.facts import Entry, Stretch, VerifiedFacts
 from cairn.evidence.outcome import Outcome
-from cairn.evidence.people import check_approvals, name_words, names_words, policy_words, signer_words
+from cairn.evidence.people import (
+    check_approvals,
+    name_words,
+    names_words,
+    policy_words,
+    signer_words,
+)
 from cairn.evidence.replay import Scorer, check_score
 from cairn.evidence.words import count_words, list_words, share_words, time_words
 from cairn.exact.errors import ExactError
@@ -32,6 +38,7 @@ from cairn.modules.training.records import RUNS
 from cairn.primitives.errors import NonCanonicalError
 
 PROMOTED = "promoted"
+Scored = PaymentScored | FeaturesScored
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +292,7 @@ def _features(
     if record.basis != "committed":
         if claim.opened is not None:
             raise ClaimError("the receipt holds the input: there is none to disclose")
-        kind = PaymentScored if record.basis == "derived" else FeaturesScored
+        kind: type[Scored] = PaymentScored if record.basis == "derived" else FeaturesScored
         scored = event_at(
             receipt,
             record.operation_index,

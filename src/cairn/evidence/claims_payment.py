@@ -283,10 +283,14 @@ def _rule_findings(
             for operand, value in zip(one.operands, fired.event.inputs, strict=True)
         )
         did = list_words(fired.event.actions) if fired.event.actions else "nothing"
-        told.append(f"rule `{one.name}` version {one.version} fired: {because} ({values}); it did: {did}")
+        told.append(
+            f"rule `{one.name}` version {one.version} fired: {because} ({values}); it did: {did}"
+        )
         if fired.is_capped:
             told.append(f"the daily cap of rule `{one.name}` kept it from more")
-    quiet = [a.name for a in acting if (a.name, a.version) not in map(_rule_of, payment.judged.fired)]
+    quiet = [
+        a.name for a in acting if (a.name, a.version) not in map(_rule_of, payment.judged.fired)
+    ]
     if quiet and payment.judged.frozen is None:
         told.append(f"acted and did not fire: {list_words(quiet)}")
     for one in acting:

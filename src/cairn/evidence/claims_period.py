@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cairn.evidence.bundle import PeriodClaim
 from cairn.evidence.claims_model import (
@@ -34,7 +35,8 @@ from cairn.evidence.outcome import Outcome
 from cairn.evidence.people import name_words, names_words
 from cairn.evidence.replay import Scorer, check_scores
 from cairn.evidence.words import count_words, list_words, share_words, time_words
-from cairn.ledger.receipts import OK
+from cairn.ledger.messages import Event
+from cairn.ledger.receipts import OK, Receipt
 from cairn.modules.bank.events import HoldPlaced
 from cairn.modules.bank.records import (
     HOLD_ACTION_SERIES,
@@ -50,6 +52,7 @@ from cairn.modules.rules.records import FIRINGS, Firing
 LISTED_MAX = 50
 """Most holds that a report lists one by one."""
 
+EventT = TypeVar("EventT", bound=Event)
 Place = tuple[bytes, int]
 """An operation: transaction id and index."""
 
@@ -96,16 +99,20 @@ def check_period(claim: PeriodClaim, facts: VerifiedFacts, *, replay: bool) -> O
         "each prediction, firing and hold is the one that its receipt tells of, by the version "
         "that was live and the rules that acted",
     ]
-    not_shown = []
+    not_shown: list[str] = []
     if replay:
         checked.append(_replay(period, not_shown))
     else:
-        not_shown.append("whether models and rules give these results: --replay computes them again")
+        not_shown.append(
+            "whether models and rules give these results: --replay computes them again"
+        )
     not_shown.append(
         "predictions of deployments that are not named and that no rule looked at; payments that "
         "no rule fired on and no named deployment scored"
     )
-    what = f"what was decided from {time_words(claim.from_ms)} to before {time_words(claim.until_ms)}"
+    what = (
+        f"what was decided from {time_words(claim.from_ms)} to before {time_words(claim.until_ms)}"
+    )
     findings = (*_count_words(period), *_authority_words(period), *_hold_words(period))
     return Outcome(what, findings, tuple(checked), tuple(not_shown))
 
@@ -163,7 +170,9 @@ def _check_predictions(
             ]
         else:
             if record.version != live:
-                raise ClaimError(f"prediction {entry.position} of {deployment}: not the live version")
+                raise ClaimError(
+                    f"prediction {entry.position} of {deployment}: not the live version"
+                )
             kind = PaymentScored if record.basis == "derived" else FeaturesScored
             found = [  # type: ignore[assignment]
                 event
@@ -201,7 +210,9 @@ def _check_judgements(period: _Period) -> None:
         inputs = {score.deployment: names[score.version] for score in judged.scores}
         check_judged(judged, acting, inputs)
         told = [(f.event.rule, f.event.version, f.event.actions) for f in judged.fired]
-        listed = [(e.record.rule, e.record.version, e.record.actions) for e in firings.get(place, [])]
+        listed = [
+            (e.record.rule, e.record.version, e.record.actions) for e in firings.get(place, [])
+        ]
         late = [e for e in firings.get(place, []) if e.time_ms != receipt.block.time_ms]
         if told != listed or late:
             raise ClaimError("a receipt tells of other firings than the series")
@@ -321,7 +332,8 @@ def _authority_words(period: _Period) -> list[str]:
     Raises:
         ClaimError: The approvals that a promotion or activation names are not on record.
     """
-    facts, told = period.facts, []
+    facts = period.facts
+    told: list[str] = []
     for deployment, entries in period.predictions.items():
         for version in dict.fromkeys(entry.record.version for entry in entries):
             promotions = period.promotions[deployment]
@@ -339,10 +351,12 @@ def _authority_words(period: _Period) -> list[str]:
         if entry.time_ms < period.claim.from_ms:
             continue
         subject = f"rule `{change.rule}`" if change.rule else "all rules"
-        version = f" version {change.version}" if change.version else ""
-        approved = f", approved by {names_words(facts, change.approvers)}" if change.approvers else ""
+        number = f" version {change.version}" if change.version else ""
+        approved = (
+            f", approved by {names_words(facts, change.approvers)}" if change.approvers else ""
+        )
         told.append(
-            f"{subject}{version}: {change.action.replace('_', ' ')} by "
+            f"{subject}{number}: {change.action.replace('_', ' ')} by "
             f"{name_words(facts, change.by)}{approved}, {time_words(entry.time_ms)}"
         )
     return told
@@ -369,7 +383,7 @@ def _hold_words(period: _Period) -> list[str]:
 # Looking up
 
 
-def _of(receipt: VerifiedReceipt):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _of(receipt: VerifiedReceipt) -> Receipt:
     assert receipt.receipt is not None, "receipts are looked up by their transaction's id"
     return receipt.receipt
 
@@ -386,7 +400,7 @@ def _receipt_at(period: _Period, transaction_id: bytes, time_ms: int) -> Verifie
     return receipt
 
 
-def _events(receipt: VerifiedReceipt, index: int, kind):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _events(receipt: VerifiedReceipt, index: int, kind: type[EventT]) -> list[EventT]:
     """Return the events of a kind at an operation."""
     found = events_of(operation_at(_of(receipt), index))
     return [event for event in found if isinstance(event, kind)]

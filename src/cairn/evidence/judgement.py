@@ -114,7 +114,9 @@ class RuleBook:
         return self._rules[place]
 
 
-def rule_book_before(facts: VerifiedFacts, *, height: int | None = None, time_ms: int = 0) -> RuleBook:
+def rule_book_before(
+    facts: VerifiedFacts, *, height: int | None = None, time_ms: int = 0
+) -> RuleBook:
     """Return the rule book with every change before a height, or else before a time.
 
     Raises:

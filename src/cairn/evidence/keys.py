@@ -41,7 +41,9 @@ def check_keys(facts: VerifiedFacts) -> None:
             raise KeyNotValidError(f"nothing shows whose key signed: {error}") from error
         if row is None or row.account != body.sender:
             raise KeyNotValidError(f"the key that signed at height {height} is not the sender's")
-        if height < row.from_height or (row.until_height is not None and height >= row.until_height):
+        if height < row.from_height or (
+            row.until_height is not None and height >= row.until_height
+        ):
             until = "now" if row.until_height is None else str(row.until_height - 1)
             raise KeyNotValidError(
                 f"the key that signed at height {height} spoke from {row.from_height} to {until}"

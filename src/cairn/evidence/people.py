@@ -1,4 +1,4 @@
-"""Who stands behind a fact: accounts by name, the keys that signed, and approvals under a policy."""
+"""Who stands behind a fact: accounts by name, keys that signed, approvals under a policy."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
 """The proofs that bundles are made of: records only, whoever makes or checks them.
 
-Everything hangs on one proving header. The header of height H + 1 carries AppHash(H), which opens to
-the state root, and the history's size and root, after block H. From there lead trie proofs to state
-rows, from rows that are series heads to their entries, and from the history to any block's
+Everything hangs on one proving header. The header of height H + 1 carries AppHash(H), which opens
+to the state root, and the history's size and root, after block H. From there lead trie proofs to
+state rows, from rows that are series heads to their entries, and from the history to any block's
 transactions and receipts, however old.
 """
 

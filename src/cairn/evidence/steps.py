@@ -366,5 +366,3 @@ def _decode_receipt(raw: bytes) -> Receipt | None:
     except NonCanonicalError:
         _NOT_ADMITTED.decode(raw)
         return None
-
-

@@ -1,7 +1,7 @@
 """The trust file: what a verifier takes on faith, obtained elsewhere than from the bundle.
 
-It is JSON for people to read and compare: the chain id and genesis digest, the validators' keys, the
-witnesses' keys and how many of them must have cosigned, and optionally a checkpoint that the
+It is JSON for people to read and compare: the chain id and genesis digest, the validators' keys,
+the witnesses' keys and how many of them must have cosigned, and optionally a checkpoint that the
 verifier saw earlier. Everything that `verify` concludes rests on these lines and on nothing else.
 """
 

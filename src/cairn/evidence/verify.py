@@ -78,7 +78,9 @@ def verify_bundle(raw: bytes, trust: Trust, *, at_ms: int, replay: bool = False)
     )
 
 
-NOT_SHOWN = ("whether what people signed is true: only that they signed it, and that it is unaltered",)
+NOT_SHOWN = (
+    "whether what people signed is true: only that they signed it, and that it is unaltered",
+)
 
 
 def _extension_words(proof: HeadProof, trust: Trust) -> list[str]:

@@ -274,6 +274,10 @@ class Ledger:
         start = state.mark()
         outcomes: list[OperationReceipt] = []
         specs, invalid = run.transaction.specs, run.transaction.invalid
+        if run.body.mode == ATOMIC and any(invalid):
+            # Nothing of it was judged, so nothing of it may run.
+            refused = next(index for index, code in enumerate(invalid) if code)
+            return _undone(run, refused, OperationReceipt(invalid[refused], ()))
         for index, message in enumerate(run.body.operations):
             mark = state.mark()
             judgement = run.judgements[index]
@@ -320,8 +324,7 @@ class Ledger:
     ) -> BlockResult:
         """Fold the block's writes into a change set and compute the roots over everything."""
         changes = ChangeSet()
-        changed_rows = context.state.changed_rows()
-        context.state.fold(context.time_ms, changes)
+        changed_rows = context.state.fold(context.time_ms, changes)
         state_root = head.state_root
         if changes.state:
             root, changes.trie = trie.update(reader.trie_node, changes.state)

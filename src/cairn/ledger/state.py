@@ -133,19 +133,22 @@ class WorkingState:
 
     def changed_rows(self) -> dict[bytes, tuple[Table[Any], Any, Any]]:
         """Return `key -> (table, old, new)` of every row that differs from the block's start."""
+        rows, touched = self._rows, self._touched
         return {
-            key: (self._touched[key], old, new)
+            key: (touched[key], old, new)
             for key, old in self._originals.items()
-            if (new := self._rows[key]) != old
+            if (new := rows[key]) is not old and new != old
         }
 
-    def fold(self, time_ms: int, changes: ChangeSet) -> None:
-        """Write this block's series entries and rows into `changes`."""
+    def fold(self, time_ms: int, changes: ChangeSet) -> dict[bytes, tuple[Table[Any], Any, Any]]:
+        """Write this block's series entries and rows into `changes`; return the changed rows."""
         for key, entries in self._appended.items():
             if entries:
                 self._fold_series(key, entries, time_ms, changes)
-        for key, (_, _, new) in self.changed_rows().items():
+        changed = self.changed_rows()
+        for key, (_, _, new) in changed.items():
             changes.state[key] = None if new is None else encode(new)
+        return changed
 
     def _fold_series(
         self, key: bytes, entries: list[bytes], time_ms: int, changes: ChangeSet

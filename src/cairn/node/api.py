@@ -12,7 +12,7 @@ from cairn.engine.base import Outcome
 from cairn.evidence.proofs import (
     HeadProof,
     RangeProof,
-    ReceiptProof,
+    ReceiptsProof,
     SeriesProof,
     StateProof,
     TransactionProof,
@@ -81,11 +81,12 @@ class RangeQuery(Record, tag="range"):
     until_ms: NumberField
 
 
-class ReceiptQuery(Record, tag="receipt"):
-    """Prove a receipt of a block: a transaction's, or the block end's, which is the last."""
+class ReceiptsQuery(Record, tag="receipts"):
+    """Prove the receipts [start, end) of a block: the transactions', then the block end's."""
 
     height: NumberField
-    position: NumberField
+    start: NumberField
+    end: NumberField
 
 
 class TransactionQuery(Record, tag="transaction"):
@@ -94,7 +95,7 @@ class TransactionQuery(Record, tag="transaction"):
     transaction_id: IdField
 
 
-ProofQuery = StateQuery | SeriesQuery | RangeQuery | ReceiptQuery | TransactionQuery
+ProofQuery = StateQuery | SeriesQuery | RangeQuery | ReceiptsQuery | TransactionQuery
 
 
 class ProofRequest(Record):
@@ -116,7 +117,7 @@ class Proofs(Record):
     states: tuple[StateProof, ...]
     series: tuple[SeriesProof, ...]
     ranges: tuple[RangeProof, ...]
-    receipts: tuple[ReceiptProof, ...]
+    receipts: tuple[ReceiptsProof, ...]
     transactions: tuple[TransactionProof, ...]
 
 

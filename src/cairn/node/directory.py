@@ -51,9 +51,7 @@ def create_directory(directory: Path, founding: Founding) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        others = sorted(
-            one.name for one in directory.iterdir() if one.name not in (SETTINGS_FILE,)
-        )
+        others = sorted(one.name for one in directory.iterdir() if one.name not in (SETTINGS_FILE,))
         if others:
             raise DirectoryError(f"{directory} is not empty: it holds {others[0]}")
         if not (directory / SETTINGS_FILE).exists():

@@ -106,9 +106,7 @@ def state_differences(
     )
 
 
-def receipt_differences(
-    entry: LogEntry, result: BlockResult
-) -> tuple[ReceiptDifference, ...]:
+def receipt_differences(entry: LogEntry, result: BlockResult) -> tuple[ReceiptDifference, ...]:
     """Return the receipts of a block that came out differently."""
     count = max(len(entry.receipts), len(result.receipts))
     pairs = (

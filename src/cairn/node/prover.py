@@ -14,6 +14,7 @@ from cairn.evidence.proofs import (
     HistoryProof,
     RangeProof,
     ReceiptProof,
+    ReceiptsProof,
     SeriesProof,
     StateProof,
     TransactionProof,
@@ -41,10 +42,12 @@ from cairn.primitives.light import (
 from cairn.primitives.merkle import (
     NodeReader,
     consistency_proof,
+    frontier_at,
     inclusion_proof,
     inclusion_proof_of,
     leaf_hash,
     range_proof,
+    range_proof_of,
 )
 
 ENTRIES_MAX = 100_000
@@ -64,6 +67,8 @@ class ProvingView:
     validators: ValidatorSet
     entry: Callable[[int], LogEntry]
     """Returns the log entry of a height up to H."""
+    release: Callable[[], None]
+    """To be called when the view is not needed any more."""
     cosigned_checkpoint: bytes = b""
     """Signed note of this header with witnesses' lines, or empty."""
 
@@ -88,8 +93,8 @@ def prove_head(view: ProvingView, *, extends_size: int | None = None) -> HeadPro
     if extends_size is not None:
         if not 0 <= extends_size <= history.size:
             raise BadRangeError(f"a history of {history.size} blocks has no size {extends_size}")
-        path = consistency_proof(extends_size, history.size, _nodes(view, HISTORY))
-        consistency = ConsistencyProof(extends_size, path)
+        if 0 < extends_size < history.size:
+            consistency = _consistency(view, extends_size)
     return HeadProof(
         view.header,
         view.commit,
@@ -100,6 +105,12 @@ def prove_head(view: ProvingView, *, extends_size: int | None = None) -> HeadPro
         view.cosigned_checkpoint,
         consistency,
     )
+
+
+def _consistency(view: ProvingView, old_size: int) -> ConsistencyProof:
+    nodes = _nodes(view, HISTORY)
+    path = consistency_proof(old_size, view.head.history.size, nodes)
+    return ConsistencyProof(old_size, frontier_at(old_size, nodes).root(), path)
 
 
 def prove_state(view: ProvingView, key: bytes) -> StateProof:
@@ -164,14 +175,19 @@ def prove_block(view: ProvingView, height: int) -> HistoryProof:
     return HistoryProof(leaf, index, inclusion_proof(index, size, _nodes(view, HISTORY)))
 
 
-def prove_receipt(view: ProvingView, height: int, position: int) -> ReceiptProof:
-    """Return the proof of a receipt of a block: a transaction's, or the block end's, which is last.
+def prove_receipts(view: ProvingView, height: int, start: int, end: int) -> ReceiptsProof:
+    """Return the proof of the receipts [start, end) of a block; the block end's is the last.
 
     Raises:
-        NotFoundError, NotProvableYetError: As `prove_block`, or there is no such receipt.
+        NotFoundError, NotProvableYetError: As `prove_block`.
+        BadRangeError: The block has no such receipts.
     """
     history = prove_block(view, height)
-    return _receipt(history, view.entry(height), position)
+    receipts = view.entry(height).receipts
+    if not 0 <= start < end <= len(receipts):
+        raise BadRangeError(f"no receipts from {start} to {end} in a block of {len(receipts)}")
+    path = range_proof_of([leaf_hash(raw) for raw in receipts], start, end)
+    return ReceiptsProof(history, start, receipts[start:end], path)
 
 
 def prove_transaction(view: ProvingView, transaction_id: bytes) -> TransactionProof:
@@ -187,9 +203,15 @@ def prove_transaction(view: ProvingView, transaction_id: bytes) -> TransactionPr
     height, position = place_of(place)
     history = prove_block(view, height)
     entry = view.entry(height)
+    receipt_leaves = [leaf_hash(raw) for raw in entry.receipts]
     leaves = [transaction_leaf_hash(raw) for raw in entry.transactions]
     return TransactionProof(
-        _receipt(history, entry, position),
+        ReceiptProof(
+            history,
+            position,
+            entry.receipts[position],
+            inclusion_proof_of(receipt_leaves, position),
+        ),
         entry.transactions[position],
         inclusion_proof_of(leaves, position),
     )
@@ -203,14 +225,6 @@ def prove_extension(view: ProvingView, old_size: int) -> tuple[bytes, ...]:
 def place_of(raw: bytes) -> tuple[int, int]:
     """Return height and position from a transaction's look-up row."""
     return int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")
-
-
-def _receipt(history: HistoryProof, entry: LogEntry, position: int) -> ReceiptProof:
-    if not 0 <= position < len(entry.receipts):
-        raise NotFoundError(f"block {entry.header.height} has no receipt {position}")
-    leaves = [leaf_hash(raw) for raw in entry.receipts]
-    path = inclusion_proof_of(leaves, position)
-    return ReceiptProof(history, position, entry.receipts[position], path)
 
 
 def _series(view: ProvingView, head: StateProof, start: int, end: int, size: int) -> SeriesProof:

@@ -1,7 +1,7 @@
 """Doing recorded blocks again: after a crash from the checkpoint, or from genesis to compare roots.
 
-Every header is checked against the block before it, every receipt and result against the record. The
-state after a block is compared by the next header's application hash.
+Every header is checked against the block before it, every receipt and result against the record.
+The state after a block is compared by the next header's application hash.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -81,17 +81,17 @@ class Replay:
     def run(
         self,
         entries: Iterable[LogEntry],
-        reader: StateReader,
+        reader: Callable[[], StateReader],
         apply: Callable[[LogEntry, BlockResult], None],
     ) -> ReplayReport:
-        """Execute blocks over `reader`, handing each to `apply`, and return what was found.
+        """Execute blocks over what `reader` returns, hand each to `apply`, and say what was found.
 
         Raises:
             DivergenceError: A header does not follow from the block before it, or a root, receipt
                 or result is another than the recorded one.
         """
         for entry in entries:
-            result = self.block(entry, reader)
+            result = self.block(entry, reader())
             apply(entry, result)
         return ReplayReport(
             self.head.height,

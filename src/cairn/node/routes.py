@@ -112,9 +112,7 @@ async def _rows(served: Served, request: Request) -> Response:
     prefix = _hex(request.query_params.get("prefix", ""), 0, KEY_SIZE_BYTES_MAX)
     cursor = _hex(request.query_params.get("cursor", ""), 0, KEY_SIZE_BYTES_MAX)
     limit = _limit(request)
-    page = await run_in_threadpool(
-        partial(served.node.rows, prefix, cursor=cursor, limit=limit)
-    )
+    page = await run_in_threadpool(partial(served.node.rows, prefix, cursor=cursor, limit=limit))
     return _answer(request, page)
 
 
@@ -200,7 +198,11 @@ ROUTES = (
     ),
     RouteSpec("GET", "/v1/blocks/{height}", "height", "BlockInfo", _block),
     RouteSpec(
-        "GET", "/v1/sequences/{sender}/{lane}", "account in hex, lane", "NextSequence", _next_sequence
+        "GET",
+        "/v1/sequences/{sender}/{lane}",
+        "account in hex, lane",
+        "NextSequence",
+        _next_sequence,
     ),
 )
 

@@ -1,13 +1,14 @@
-"""The node's process: serves the routes on a Unix socket and on loopback HTTP until it is told to end.
+"""The process of a node or a witness: serves HTTP on sockets until it is told to end.
 
-Ends in good order on SIGTERM and SIGINT, with a checkpoint; exit code 70 if a fault stopped the node.
+It ends in good order on SIGTERM and SIGINT; a node then writes a checkpoint. The exit code is 70 if
+a fault stopped the node.
 """
 
 import os
 import signal
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from cairn.node.settings import ServerSettings
 EXIT_DONE = 0
 EXIT_FAULT = 70
 CONNECTIONS_MAX = 512
+BACKLOG = 128
 SHUTDOWN_SECONDS_MAX = 5
 
 
@@ -35,21 +37,112 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve_node(node: Node, settings: ServerSettings) -> int:
+def serve_node(node: Node, settings: ServerSettings, ready: Callable[[], None]) -> int:
     """Serve a node until a signal or a fault, close it, and return the exit code.
+
+    Args:
+        node: The node; it is closed in any case.
+        settings: Where to listen.
+        ready: Called once the sockets listen.
 
     Raises:
         ConfigurationError: An address cannot be listened on.
+        StorageError: The last checkpoint could not be written.
     """
     try:
-        sockets = _listen(node.directory, settings)
-        application = node_application(node, settings)
-        serve_application(application, sockets, stop_on=node.call_on_fault)
+        with listening(node.directory, settings) as sockets:
+            ready()
+            serve(node_application(node, settings), sockets, stop_when=node.call_on_fault)
     finally:
-        fault = node.fault
         node.close()
-    return EXIT_DONE if fault is None else EXIT_FAULT
+    return EXIT_DONE if node.fault is None else EXIT_FAULT
 
 
-def serve_application(application, sockets, *, stop_on=None) -> None:
-    """Serve an application on sockets until SIGTERM or SIGINT."""
+def serve(
+    application: Starlette,
+    sockets: list[socket.socket],
+    *,
+    stop_when: Callable[[Callable[[], None]], None] | None = None,
+) -> None:
+    """Serve an application until SIGTERM or SIGINT, or until what `stop_when` gets is called."""
+    server = _Server(
+        uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        )
+    )
+
+    def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
+        server.should_exit = True
+
+    if stop_when is not None:
+        stop_when(stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=sockets)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def listening(directory: Path, settings: ServerSettings) -> Iterator[list[socket.socket]]:
+    """Listen on the Unix socket and on the port that the settings name.
+
+    Raises:
+        ConfigurationError: Neither is wanted, or one cannot be listened on.
+    """
+    sockets: list[socket.socket] = []
+    path = directory / settings.socket if settings.socket else None
+    try:
+        if path is not None:
+            sockets.append(_listen_on_path(path))
+        if settings.port:
+            sockets.append(listen_on_port(settings.host, settings.port))
+        if not sockets:
+            raise ConfigurationError("neither server.socket nor server.port is set")
+        yield sockets
+    finally:
+        for one in sockets:
+            one.close()
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+def listen_on_port(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on a TCP port; port 0 takes a free one.
+
+    Raises:
+        ConfigurationError: The address cannot be listened on.
+    """
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _listen_on_path(path: Path) -> socket.socket:
+    """Return a socket that listens on a Unix path, open to this user alone.
+
+    A socket that a dead process left is replaced: the directory's lock says that no other is alive.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"cannot listen on {path}: {error.strerror or error}") from error
+    return listener

@@ -47,9 +47,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [as_json(one) for one in value]
     if isinstance(value, msgspec.Struct):
-        fields = {
-            name: as_json(getattr(value, name)) for name in value.__struct_fields__
-        }
+        fields = {name: as_json(getattr(value, name)) for name in value.__struct_fields__}
         tag = value.__struct_config__.tag
         return {"kind": tag, **fields} if isinstance(tag, str) else fields
     return value

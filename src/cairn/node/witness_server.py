@@ -1,4 +1,4 @@
-"""The witness over HTTP: `add-checkpoint` of C2SP tlog-witness, and its last checkpoints to read."""
+"""The witness over HTTP: `add-checkpoint` of C2SP tlog-witness, and what it last cosigned."""
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool

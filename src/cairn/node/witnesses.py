@@ -182,18 +182,16 @@ class Witnesses:
             if asked and raw != self._note:
                 self._note = raw
                 _replace(self._file, raw)
-            return replace(view, cosigned_checkpoint=raw)
+            return replace(view, cosigned_checkpoint=_cosignatures(note, self._peers))
 
-    def _run(
-        self, take_view: Callable[[], ProvingView], on_fault: Callable[[Fault], None]
-    ) -> None:
+    def _run(self, take_view: Callable[[], ProvingView], on_fault: Callable[[Fault], None]) -> None:
         while not self._stopping.is_set():
             self._wake.wait()
             if self._stopping.wait(self._settings.interval_ms / 1000):
                 return
             self._wake.clear()
             try:
-                self.cosign(take_view)
+                self.cosign(take_view).release()
             except Fault as fault:
                 on_fault(fault)
                 return
@@ -272,6 +270,14 @@ class Witnesses:
         with self._http.stream("POST", url, content=body) as response:
             content_type = response.headers.get("content-type", "").partition(";")[0]
             return response.status_code, content_type, _bounded(response)
+
+
+def _cosignatures(note: SignedNote, peers: tuple[Peer, ...]) -> bytes:
+    """Return the note as proofs carry it: one line of each witness, by name; empty if none."""
+    lines = []
+    for peer in sorted(peers, key=lambda one: one.name):
+        lines += [line for line in note.signatures if line.name == peer.name][-1:]
+    return note_bytes(SignedNote(note.text, tuple(lines))) if lines else b""
 
 
 def _request_body(old_size: int, view: ProvingView, note: SignedNote) -> bytes:

@@ -76,7 +76,10 @@ NIL_BLOCK_ID = BlockID()
 
 
 class Header(Record):
-    """The header of a block; hashes are 32 bytes, or empty where CometBFT has none."""
+    """The header of a block; hashes are 32 bytes, or empty where CometBFT has none.
+
+    CometBFT leaves the length of the application hash to the application: at most 32 bytes here.
+    """
 
     version_block: int
     version_app: int
@@ -389,11 +392,18 @@ def _check_header_form(header: Header) -> None:
         raise HeaderError("the height of the header is out of range")
     _check_time(header.time)
     _check_block_id(header.last_block_id)
-    for name in ("last_commit", "data", "next_validators", "consensus", "app", "last_results"):
-        if len(getattr(header, f"{name}_hash")) not in (0, DIGEST_SIZE_BYTES):
-            raise HeaderError(f"the {name} hash of the header is not 32 bytes")
-    if len(header.evidence_hash) not in (0, DIGEST_SIZE_BYTES):
-        raise HeaderError("the evidence hash of the header is not 32 bytes")
+    hashes = (
+        header.last_commit_hash,
+        header.data_hash,
+        header.next_validators_hash,
+        header.consensus_hash,
+        header.last_results_hash,
+        header.evidence_hash,
+    )
+    if any(len(value) not in (0, DIGEST_SIZE_BYTES) for value in hashes):
+        raise HeaderError("a hash of the header is not 32 bytes")
+    if len(header.app_hash) > DIGEST_SIZE_BYTES:
+        raise HeaderError("the application hash of the header is too long")
     if len(header.validators_hash) != DIGEST_SIZE_BYTES:
         raise HeaderError("the validators hash of the header is not 32 bytes")
     if len(header.proposer_address) != ADDRESS_SIZE_BYTES:

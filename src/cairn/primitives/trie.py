@@ -83,7 +83,7 @@ def node_hash(node: bytes) -> Digest:
 def root_of(read: NodeReader) -> Digest:
     """Return the root of the stored trie."""
     node = read(node_path(0, 0))
-    return EMPTY_ROOT if node is None else node_hash(node)
+    return node_hash(node) if node else EMPTY_ROOT
 
 
 def key_count(read: NodeReader) -> int:
@@ -133,12 +133,16 @@ class _Batch:
     ) -> tuple[bytes, int]:
         """Apply changes [start, end) to a node; return its hash and by how much its count moves.
 
-        `expected` is the node's hash before, of which only the empty one is looked at: a node that
-        is not stored must be an empty bucket.
+        Args:
+            depth: Bits that lead to the node.
+            prefix: Those bits as an integer.
+            start: The first change that belongs under the node.
+            end: The first change after those.
+            expected: The node's hash before; a node that is not stored must be an empty bucket.
         """
         path = (_PATH_HEAD[depth] | prefix << _PATH_PAD[depth]).to_bytes(_PATH_BYTES[depth], "big")
         node = self._read(path)
-        if node is None:
+        if not node:
             if expected != EMPTY_ROOT:
                 raise TrieNodeError(f"the node {path.hex()} is missing")
             node = _BUCKET
@@ -281,7 +285,7 @@ def prove(read: NodeReader, key: bytes) -> TrieProof:
     for depth in range(DEPTH_MAX + 1):
         path = node_path(depth, number >> (DEPTH_MAX - depth))
         node = read(path)
-        if node is None:
+        if not node:
             if expected != EMPTY_ROOT:
                 raise TrieNodeError(f"the node {path.hex()} is missing")
             return TrieProof(tuple(siblings), b"")
@@ -354,7 +358,7 @@ def _check_proof(root: bytes, hash_of_key: bytes, proof: TrieProof) -> None:
 
 
 def _count_of(node: bytes | None) -> int:
-    if node is None:
+    if not node:
         return 0
     if node[0] == _INNER_BYTE:
         return int.from_bytes(node[_INNER_HASHED:], "big")

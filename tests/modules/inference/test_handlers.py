@@ -65,12 +65,10 @@ def test_a_value_that_is_no_float32_is_refused(ledger: Harness) -> None:
     ledger.done("pia", Score("fraud", FEATURE_ROW))
 
 
-@pytest.mark.parametrize("features", [(), (2**63,), (-(2**63) - 1,), tuple(range(1_025))])
+@pytest.mark.parametrize("features", [(), (2**63,), tuple(range(1_025))])
 def test_what_is_outside_a_fields_bounds_is_malformed(
     ledger: Harness, features: tuple[int, ...]
 ) -> None:
-    if any(not -(2**63) <= value < 2**64 for value in features):
-        pytest.skip("no canonical bytes hold such an integer")
     assert ledger.run("pia", Score("fraud", features)).code == "ledger/malformed_transaction"
 
 

@@ -132,7 +132,9 @@ def test_nobody_fills_somebody_elses_windows() -> None:
 
 def test_a_delegate_moves_the_windows_of_whom_it_acts_for() -> None:
     ledger = fork()
-    ledger.done("pia", Delegate(ledger.id("paul"), ("bank/transfer",), ledger.head.height + 50))
+    until_height = ledger.head.height + 50
+    pia, paul = ledger.id("pia"), ledger.id("paul")
+    ledger.done("pia", Delegate(pia, paul, ("bank/transfer",), until_height))
     ledger.done("paul", pay(ledger, 0, 1, 5))
     assert get_windows(ledger.context(), "eur", customer(0))[0].day_counts == (1,)
 

@@ -1,0 +1,155 @@
+"""A bank's home ledger to measure on: founded, customers opened and funded, transfers signed."""
+
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cairn.engine.base import Outcome
+from cairn.ledger.charter import Charter, CharterValidator, sign_charter
+from cairn.ledger.messages import Message
+from cairn.ledger.transactions import INDEPENDENT, Body, sign_transaction
+from cairn.modules.bank.messages import OPENED_MAX, Issue, OpenAccounts, Transfer
+from cairn.modules.bank.records import BankGenesis, FoundingAsset, customer_account
+from cairn.modules.identity.records import (
+    FoundingMember,
+    FoundingOrganisation,
+    FoundingPolicy,
+    IdentityGenesis,
+    Policy,
+    member_id,
+    organisation_id,
+)
+from cairn.node.node import Node
+from cairn.primitives.encoding import encode
+from cairn.primitives.hashes import sha256
+from cairn.primitives.signatures import SigningKey
+
+ASSET = "eur"
+ROLES = ("admin", "agent", "compliance", "data_owner", "developer", "risk", "treasurer")
+START_MS = 1_760_000_000_000
+BATCH = 200
+
+
+def key_of(name: str) -> SigningKey:
+    """Return the key that the benchmarks call `name`."""
+    return SigningKey.from_seed(sha256(b"benchmark " + name.encode()))
+
+
+VALIDATOR = key_of("validator")
+CLERK = key_of("clerk")
+ORGANISATION = organisation_id("bank")
+CLERK_ACCOUNT = member_id(ORGANISATION, "clerk")
+
+
+@dataclass
+class BenchBank:
+    """A running node and what is needed to pay on it."""
+
+    node: Node
+    directory: Path
+    accounts: list[bytes]
+    sequence: int = 0
+
+    def sign(self, *operations: Message, mode: int = INDEPENDENT) -> bytes:
+        """Return the clerk's next transaction."""
+        self.sequence += 1
+        height = self.node.head().height + 50_000
+        body = Body(
+            self.node.chain_id,
+            CLERK_ACCOUNT,
+            0,
+            self.sequence,
+            mode,
+            0,
+            height,
+            operations,
+        )
+        return sign_transaction(body, CLERK)
+
+    def run(self, raws: Sequence[bytes]) -> list[Outcome]:
+        """Submit, wait, and insist that all went well."""
+        outcomes = self.node.submit(raws, wait_ms=300_000)
+        bad = [outcome.code for outcome in outcomes if outcome.code != "ok"]
+        if bad:
+            raise RuntimeError(f"{len(bad)} transactions failed, the first with {bad[0]}")
+        return outcomes
+
+    def do(self, *operations: Message) -> Outcome:
+        """Run one transaction of these operations."""
+        return self.run([self.sign(*operations)])[0]
+
+    def transfers(self, count: int, per_transaction: int, seed: int = 0) -> list[bytes]:
+        """Return signed transactions of `count` random transfers in all."""
+        draw = random.Random(seed)  # noqa: S311 - a workload, not a secret
+        return [
+            self.sign(*(self._transfer(draw) for _ in range(per_transaction)))
+            for _ in range(count // per_transaction)
+        ]
+
+    def _transfer(self, draw: random.Random) -> Transfer:
+        payer, payee = draw.sample(self.accounts, 2)
+        booked = START_MS + self.sequence * 50
+        return Transfer(payer, payee, ASSET, draw.randrange(100, 9_000), booked, bytes(32))
+
+
+def charter_file() -> bytes:
+    """Return a bank's charter with one clerk who may do everything."""
+    identity = IdentityGenesis(
+        (
+            FoundingOrganisation(
+                "bank", (), (FoundingMember("person", "clerk", ROLES, (CLERK.public_key,)),)
+            ),
+        ),
+        tuple(
+            FoundingPolicy(name, Policy(1, ("admin",), author_counts=True, distinct_organisations=False))
+            for name in ("governance", "models", "recovery", "rules")
+        ),
+    )
+    bank = BankGenesis((FoundingAsset(ASSET, ORGANISATION, "Euro", 2),), (), ())
+    charter = Charter(
+        1,
+        "bench",
+        START_MS,
+        "To be measured.",
+        (CharterValidator("bank", VALIDATOR.public_key, 1),),
+        30 * 86_400_000,
+        (VALIDATOR.public_key,),
+        (
+            ("bank.booked_at_skew_ms_max", 0),
+            ("ledger.transaction_cost_max", 1_000_000),
+        ),
+        (("bank", encode(bank)), ("identity", encode(identity))),
+    )
+    return encode(sign_charter(charter, [VALIDATOR]))
+
+
+@contextmanager
+def running_bank(customers: int) -> Iterator[BenchBank]:
+    """Yield a bank on a new directory, with `customers` funded accounts."""
+    with tempfile.TemporaryDirectory(prefix="cairn-bench-") as directory:
+        path = Path(directory) / "node"
+        with Node.create(path, charter_file(), VALIDATOR) as node:
+            bank = BenchBank(node, path, [])
+            open_customers(bank, customers)
+            yield bank
+
+
+def open_customers(bank: BenchBank, customers: int) -> None:
+    """Open and fund customers' accounts."""
+    first = len(bank.accounts)
+    names = [sha256(b"customer %d" % n)[:20] for n in range(first, first + customers)]
+    for at in range(0, customers, OPENED_MAX * 40):
+        raws = []
+        for start in range(at, min(at + OPENED_MAX * 40, customers), OPENED_MAX):
+            chunk = tuple(names[start : start + OPENED_MAX])
+            raws.append(bank.sign(OpenAccounts(CLERK_ACCOUNT, chunk)))
+            accounts = [customer_account(CLERK_ACCOUNT, name) for name in chunk]
+            bank.accounts.extend(accounts)
+            issues = [Issue(ASSET, account, 10**12) for account in accounts]
+            raws.extend(
+                bank.sign(*issues[part : part + BATCH]) for part in range(0, len(issues), BATCH)
+            )
+        bank.run(raws)
