@@ -168,7 +168,8 @@ class Chain(Harness):
 
     def commit(self, header: Header, signers: Sequence[SigningKey] | None = None) -> Commit:
         """Return the validators' commit of a header."""
-        keys = {key.public_key: key for key in (self.signers if signers is None else signers)}
+        keys: dict[bytes, SigningKey] = {}
+        keys.update((k.public_key, k) for k in (self.signers if signers is None else signers))
         block_id = block_id_of(header_hash(header))
         entries = []
         for validator in self.validators.validators:

@@ -31,7 +31,6 @@ class Rudely(Message, tag="rude/rudely"):
     value: int
     end: str
 
-
     def validate(self) -> None:
         """Refuse what no state could make acceptable."""
         if self.end == "invalid":

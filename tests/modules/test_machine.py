@@ -300,4 +300,4 @@ class Modules(RuleBasedStateMachine):
 
 
 TestModules = Modules.TestCase
-TestModules.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestModules.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cairn.engine.embedded import SystemClock
 from cairn.ledger.charter import sign_charter
 from cairn.node.node import Node, NodeOptions
 from cairn.node.settings import Value, load_settings
@@ -19,7 +20,7 @@ def options(
     return NodeOptions(
         registry=registry(),
         settings=load_settings(directory, flags=named),
-        clock=clock or ManualClock(),
+        clock=clock or (SystemClock() if start else ManualClock()),
         start=start,
     )
 

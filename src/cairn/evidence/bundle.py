@@ -1,7 +1,7 @@
 """The bundle: one file in one canonical form that carries everything a verifier needs.
 
-Its claim says what its maker wants to show. The verifier proves the facts first and then checks that
-they show the claim; nothing in a bundle is believed because the bundle says it.
+Its claim says what its maker wants to show. The verifier proves the facts first and then checks
+that they show the claim; nothing in a bundle is believed because the bundle says it.
 
 Facts of a kind stand in one order, none twice, and each is needed by the claim: a bundle has no
 byte that could be another one.

@@ -192,8 +192,8 @@ def version_words(facts: VerifiedFacts, version_id: bytes) -> tuple[str, ...]:
         f"model `{version.name}` version {version.number}, registered by "
         f"{name_words(facts, version.registered_by)} {time_words(version.registered_ms)}",
         f"model digest {version.model_digest.hex()}",
-        f"trained by {name_words(facts, run.developer)} with {run.library} {run.library_version} on "
-        + list_words(data),
+        f"trained by {name_words(facts, run.developer)} with {run.library} {run.library_version} "
+        f"on {list_words(data)}",
     )
 
 

@@ -381,8 +381,8 @@ def _replay(
         check_score(Scorer(models[score.deployment].model), score.features, score.score_ppm)
     done, left = replay_rules(judged, acting)
     checked.append(
-        f"computed again, with the same result: {count_words(len(judged.scores), 'score')} from the "
-        f"models' bytes, {count_words(done, 'rule')} on the recorded inputs"
+        f"computed again, with the same result: {count_words(len(judged.scores), 'score')} "
+        f"from the models' bytes, {count_words(done, 'rule')} on the recorded inputs"
     )
     if left:
         not_shown.append(

@@ -153,41 +153,59 @@ def _check_predictions(
     """Check each prediction of a deployment against its receipt and the version that was live."""
     for entry in entries:
         record = entry.record
+        where = f"prediction {entry.position} of {deployment}"
         receipt = _receipt_at(period, record.transaction_id, entry.time_ms)
-        live = _version_at(period, deployment, receipt.block.height)
-        place = (deployment, record.version, record.score_ppm)
         if record.basis == "committed":
             served = {one.record.version for one in _promoted(period, deployment, receipt)}
             if record.version not in served:
-                raise ClaimError(f"prediction {entry.position} of {deployment}: not in service")
-            found = [
-                event
-                for event in _events(receipt, record.operation_index, PredictionRecorded)
-                if (event.deployment, event.version, event.score_ppm) == place
-                and event.position == entry.position
-                and event.input_commitment == record.input_commitment
-                and event.policy_digest == record.policy_digest
-            ]
+                raise ClaimError(f"{where}: its version was not in service")
+            count = len(_recorded(receipt, deployment, entry))
         else:
-            if record.version != live:
-                raise ClaimError(
-                    f"prediction {entry.position} of {deployment}: not the live version"
-                )
-            kind = PaymentScored if record.basis == "derived" else FeaturesScored
-            found = [  # type: ignore[assignment]
-                event
-                for event in _events(receipt, record.operation_index, kind)
-                if (event.deployment, event.version, event.score_ppm) == place
-                and getattr(event, "position", entry.position) == entry.position
-            ]
+            if record.version != _version_at(period, deployment, receipt.block.height):
+                raise ClaimError(f"{where}: another version was live")
+            count = len(_scored(receipt, deployment, entry))
             if record.version not in period.models:
                 period.models[record.version] = proved_model(period.facts, record.version)
-        if len(found) != 1:
-            raise ClaimError(f"prediction {entry.position} of {deployment}: its receipt differs")
+        if count != 1:
+            raise ClaimError(f"{where}: its receipt tells of {count} such scores")
+
+
+def _recorded(
+    receipt: VerifiedReceipt, deployment: str, entry: Entry[Prediction]
+) -> list[PredictionRecorded]:
+    """Return the events that put a prediction on record that was made elsewhere."""
+    record = entry.record
+    expected = PredictionRecorded(
+        deployment,
+        record.version,
+        record.input_commitment,
+        record.score_ppm,
+        record.policy_digest,
+        entry.position,
+    )
+    found = _events(receipt, record.operation_index, PredictionRecorded)
+    return [event for event in found if event == expected]
+
+
+def _scored(
+    receipt: VerifiedReceipt, deployment: str, entry: Entry[Prediction]
+) -> list[PaymentScored | FeaturesScored]:
+    """Return the events that tell of a score which the ledger computed."""
+    record = entry.record
+    stated = (deployment, record.version, record.score_ppm)
+    found: list[PaymentScored | FeaturesScored] = []
+    if record.basis == "derived":
+        found += _events(receipt, record.operation_index, PaymentScored)
+    else:
+        asserted = _events(receipt, record.operation_index, FeaturesScored)
+        found += [event for event in asserted if event.position == entry.position]
+    return [
+        event for event in found if (event.deployment, event.version, event.score_ppm) == stated
+    ]
 
 
 def _check_judgements(period: _Period) -> None:
-    """Check each judged payment against the rules that acted, and the firings against all of them."""
+    """Check each judged payment against the rules that acted, and all firings against them."""
     derived: dict[Place, list[tuple[str, bytes, int]]] = {}
     for deployment, entries in period.predictions.items():
         for entry in entries:
@@ -220,7 +238,7 @@ def _check_judgements(period: _Period) -> None:
 
 
 def _check_holds(period: _Period) -> None:
-    """Check that the holds of the period are those that its receipts tell of, no more and no less."""
+    """Check that the holds of the period are those that its receipts tell of, and no others."""
     listed: dict[Place, HoldPlaced] = {}
     for entry in period.holds:
         record = entry.record
@@ -262,11 +280,9 @@ def _replay(period: _Period, not_shown: list[str]) -> str:
                 closed += 1
                 continue
             receipt = period.receipts[record.transaction_id]
-            kind = PaymentScored if record.basis == "derived" else FeaturesScored
-            for event in _events(receipt, record.operation_index, kind):
-                if event.deployment == deployment:
-                    rows.setdefault(record.version, []).append(event.features)
-                    scores.setdefault(record.version, []).append(record.score_ppm)
+            for event in _scored(receipt, deployment, entry):
+                rows.setdefault(record.version, []).append(event.features)
+                scores.setdefault(record.version, []).append(record.score_ppm)
     for version, inputs in rows.items():
         check_scores(Scorer(period.models[version].model), inputs, scores[version])
     done = left = 0
@@ -363,15 +379,16 @@ def _authority_words(period: _Period) -> list[str]:
 
 
 def _hold_words(period: _Period) -> list[str]:
-    """Return the holds of the period one by one, with what was done about each; a long list ends."""
+    """Return the holds of the period, with what was done about each; a long list is cut."""
     told = []
     for entry in period.holds[:LISTED_MAX]:
         record = entry.record
         score = f", score {share_words(record.score_ppm)}" if record.score_ppm >= 0 else ""
+        amount = asset_words(period.facts, record.amount_units, record.asset)
         told.append(
-            f"hold {record.hold.hex()}: {asset_words(period.facts, record.amount_units, record.asset)}"
-            f" from {record.payer.hex()} to {record.payee.hex()} by rule `{record.rule}` "
-            f"{record.version}{score}, {time_words(entry.time_ms)}"
+            f"hold {record.hold.hex()}: {amount} from {record.payer.hex()} to "
+            f"{record.payee.hex()} by rule `{record.rule}` {record.version}{score}, "
+            f"{time_words(entry.time_ms)}"
         )
         story = [action for action in period.actions if action.record.hold == record.hold]
         told += [f"  {action_words(period.facts, action)}" for action in story]

@@ -104,7 +104,7 @@ class Entry(Generic[RecordT]):
 
 @dataclass(frozen=True, slots=True)
 class Stretch(Generic[RecordT]):
-    """Consecutive entries of a series, nothing missing between, and whether the last one ends it."""
+    """Consecutive entries of a series, nothing missing between them."""
 
     entries: tuple[Entry[RecordT], ...]
     ended: bool

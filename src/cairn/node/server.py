@@ -65,18 +65,7 @@ def serve(
     stop_when: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
     """Serve an application until SIGTERM or SIGINT, or until what `stop_when` gets is called."""
-    server = _Server(
-        uvicorn.Config(
-            application,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
-        )
-    )
+    server = make_server(application)
 
     def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
         server.should_exit = True
@@ -89,6 +78,22 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def make_server(application: Starlette) -> uvicorn.Server:
+    """Return the server of an application; it ends once its `should_exit` is set."""
+    return _Server(
+        uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS_MAX,
+        )
+    )
 
 
 @contextmanager

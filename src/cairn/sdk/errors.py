@@ -1,4 +1,4 @@
-"""What a client program handles; exported for it from `cairn.sdk.client`."""
+"""What a client program handles; every error says what happened, and its hint what to do."""
 
 
 class CairnError(Exception):
@@ -23,6 +23,22 @@ class UnavailableError(CairnError):
     """The node cannot be reached, is busy, or has stopped."""
 
 
+class PendingError(UnavailableError):
+    """The transaction was taken and is not final yet; ask for its outcome by its id later."""
+
+    def __init__(self, transaction_id: bytes) -> None:
+        """Name the transaction."""
+        super().__init__(
+            f"transaction {transaction_id.hex()} was taken and is not final yet",
+            "it may still take effect: look for it with `cairn tx show ID` before sending it again",
+        )
+        self.transaction_id = transaction_id
+
+
+class NodeFaultError(CairnError):
+    """The node, or what lies on its disk, is damaged or broke an invariant; it has stopped."""
+
+
 class ProtocolError(CairnError):
     """The node answered with something that does not verify, or does not parse."""
 
@@ -33,3 +49,7 @@ class KeyFileError(CairnError):
 
 class UsageError(CairnError):
     """The request itself is not well formed."""
+
+
+class NotFoundError(UsageError):
+    """The ledger holds nothing of that name or id."""

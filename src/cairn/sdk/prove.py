@@ -63,7 +63,7 @@ TRIES_MAX = 5
 """How often a ledger that moves while it is read is asked again."""
 
 _FAR = 2**53
-"""Later than any time and above any height: while reading without proof no header bounds a claim."""
+"""Later than any time, above any height: without proof no header bounds a claim."""
 
 
 @dataclass(slots=True)

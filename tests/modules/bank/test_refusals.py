@@ -23,7 +23,7 @@ from cairn.modules.bank.messages import (
 )
 from cairn.modules.bank.parameters import HOLD_RENEWAL_MS_MAX, HOLD_RENEWALS_MAX
 from cairn.modules.bank.records import HOLDS, UNITS_MAX
-from cairn.modules.identity.messages import GrantRole, Suspend
+from cairn.modules.identity.messages import Delegate, GrantRole, Suspend
 from tests.modules.bank.world import (
     DAY_MS,
     NOBODY,
@@ -408,10 +408,12 @@ def test_an_amount_out_of_bounds_is_malformed(amount_units: int) -> None:
     assert ledger.state.rows == before
 
 
-@pytest.mark.parametrize("sender", ["cora", "ann"])
+@pytest.mark.parametrize("sender", ["cora", "ann", "carl"])
 def test_no_party_and_nobody_who_ordered_it_decides(sender: str) -> None:
+    """The payee, the payer's controller, and the delegate who sent it."""
     ledger = bank()
-    ledger.done("adam", GrantRole(ledger.id("ann"), "compliance"))
-    hold = place_hold(ledger, "cleo", "cora", sender="ann")
+    ledger.done("adam", *(GrantRole(ledger.id(name), "compliance") for name in ("ann", "paul")))
+    ledger.done("ann", Delegate(ledger.id("ann"), ledger.id("carl"), ("bank/transfer",), 99))
+    hold = place_hold(ledger, "cleo", "cora", sender="carl")
     ledger.refused(sender, ReleaseHold(hold, "checked"), "bank/own_case")
-    ledger.done("carl", ReleaseHold(hold, "checked"))
+    ledger.done("paul", ReleaseHold(hold, "checked"))

@@ -5,13 +5,14 @@ from cairn.ledger.hooks import Allow
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import AccountFrozen, HoldExpired, HoldPlaced, TransferSettled
 from cairn.modules.bank.messages import OpenEscrow
+from cairn.modules.inference import scorers
 from cairn.modules.inference.events import PaymentScored
 from cairn.modules.inference.queries import count_predictions, list_predictions
 from cairn.modules.models.messages import Promote
 from cairn.modules.rules import judging
 from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
 from cairn.modules.rules.messages import ActivateRule, RetireRule, SwitchAllRules, SwitchRule
-from cairn.modules.rules.queries import count_today, list_firings
+from cairn.modules.rules.queries import count_today, list_firings, warm_up
 from cairn.modules.rules.records import DAY_MS
 from tests.modules.founding import (
     activate,
@@ -350,6 +351,18 @@ def test_the_longer_of_two_freezes_is_carried_out(ledger: Harness) -> None:
 
 
 # What is not judged
+
+
+def test_warming_up_loads_the_models_of_acting_rules(
+    ledger: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorers, "_scorers", {})
+    go_live(ledger, "fraud", amount_model())
+    go_live(ledger, "idle", amount_model(3))
+    assert warm_up(ledger.context()) == ()
+    activate(ledger, hold_rule("big"))
+    assert warm_up(ledger.context()) == ("fraud",)
+    assert len(scorers._scorers) == 1
 
 
 def test_a_payment_ordered_by_a_stranger_reaches_no_rule(ledger: Harness) -> None:

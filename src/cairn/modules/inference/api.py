@@ -48,3 +48,8 @@ def record_prediction(
     """Put a prediction on features that the ledger derived on record; return its position."""
     entry = Prediction("derived", version, score_ppm, transaction_id, operation_index, b"", b"")
     return ctx.append(PREDICTIONS, entry, deployment)
+
+
+def warm_up(ctx: Context, deployment: str) -> None:
+    """Load and compile what the live version of a deployment needs, before a block asks for it."""
+    scorer_of(ctx, models.live_version(ctx, deployment).model_digest).warm_up()

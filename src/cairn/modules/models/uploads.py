@@ -115,7 +115,7 @@ def drop_upload(ctx: Context, message: DropUpload) -> None:
 
 def seal_cost(message: SealModel) -> int:
     """Return what sealing costs: reading, hashing and checking grow with the size."""
-    return 1_000 + message.size_bytes // 4
+    return 1_000 + message.size_bytes // 16
 
 
 def _joined(ctx: Context, digest: bytes, chunk_count: int) -> bytes:

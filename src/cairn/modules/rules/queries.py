@@ -1,6 +1,8 @@
 """Read-only questions about rules."""
 
 from cairn.ledger.context import Context
+from cairn.modules.inference import api as inference
+from cairn.modules.rules.live import acting_rules, deployments_of
 from cairn.modules.rules.records import (
     CHANGES,
     COUNTS,
@@ -66,3 +68,14 @@ def list_firings(
     """Return `(time, entry)` of the firings of rules from position `start` on."""
     end = min(ctx.series_size(FIRINGS), start + min(limit, LIMIT_MAX))
     return [ctx.series_get(FIRINGS, position) for position in range(start, end)]
+
+
+def warm_up(ctx: Context) -> tuple[str, ...]:
+    """Load the models that the acting rules look at; return their deployments.
+
+    A node does this when it starts: compiling a model takes seconds that no block should wait for.
+    """
+    deployments = deployments_of(acting_rules(ctx))
+    for deployment in deployments:
+        inference.warm_up(ctx, deployment)
+    return deployments

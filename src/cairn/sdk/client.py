@@ -1,0 +1,218 @@
+"""The client of a ledger: signs and numbers transactions, submits them, and waits until they are final.
+
+    client = Client(connection, account, key)
+    final = client.submit(Transfer(…))
+    final.event(TransferSettled)
+
+Each sender has sixteen lanes with a sequence of its own; a client takes a free lane for each
+submission, so that several threads do not wait for each other. If another program used a lane, the
+node refuses the number; the client then asks for the next one and signs again.
+"""
+
+import queue
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from cairn.engine.base import Outcome
+from cairn.evidence.trust import Trust
+from cairn.ledger.errors import BadSequenceError, ExpiredTransactionError
+from cairn.ledger.messages import Message
+from cairn.ledger.parameters import PARAMETERS, VALIDITY_BLOCKS_MAX
+from cairn.ledger.receipts import OK
+from cairn.ledger.transactions import (
+    ATOMIC,
+    INDEPENDENT,
+    LANES,
+    TRANSACTION_SIZE_BYTES_MAX,
+    Body,
+    sign_transaction,
+    transaction_id,
+)
+from cairn.node.api import SUBMIT_TRANSACTIONS_MAX, Connection
+from cairn.primitives.encoding import encode
+from cairn.primitives.signatures import SigningKey
+from cairn.sdk.errors import PendingError, ProtocolError, UsageError
+from cairn.sdk.outcomes import Final, OperationOutcome, open_receipt
+from cairn.sdk.reading import Reader
+from cairn.sdk.refusals import rejected
+
+VALIDITY_BLOCKS = 10_000
+"""How many heights ahead a transaction stays valid, unless the ledger allows fewer."""
+WAIT_MS = 25_000
+"""How long a submission waits for finality."""
+NUMBERING_TRIES_MAX = 5
+"""How often a transaction is numbered again because somebody else used the lane."""
+
+
+class Client(Reader):
+    """One account on one ledger.
+
+    Args:
+        connection: The node.
+        account: The account that acts.
+        key: A key that speaks for it.
+        trust: Against which every answer is verified; None believes the node.
+        lanes: Which of the account's lanes to use.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        account: bytes,
+        key: SigningKey,
+        *,
+        trust: Trust | None = None,
+        lanes: Sequence[int] = tuple(range(LANES)),
+    ) -> None:
+        """Act for `account` through `connection`."""
+        super().__init__(connection, trust=trust)
+        self.account = account
+        self._key = key
+        self._next: dict[int, int] = {}
+        self._height = 0
+        self._validity: int | None = None
+        self._free: queue.LifoQueue[int] = queue.LifoQueue()
+        for lane in sorted(lanes, reverse=True):
+            self._free.put(lane)
+
+    def submit(self, *messages: Message) -> Final:
+        """Submit messages as one transaction, all or nothing, and return its outcome.
+
+        Raises:
+            RejectedError: It was refused; nothing was changed.
+            PendingError: It was taken and is not final yet.
+            UnavailableError, ProtocolError, NodeFaultError: The node does not answer, or wrongly.
+        """
+        final = self.submit_many([messages], mode=ATOMIC)[0]
+        final.check()
+        return final
+
+    def submit_each(self, *messages: Message) -> list[OperationOutcome]:
+        """Submit messages as one transaction in which each stands alone.
+
+        Raises:
+            RejectedError: The transaction as a whole was refused.
+            PendingError, UnavailableError, ProtocolError, NodeFaultError: As `submit`.
+        """
+        final = self.submit_many([messages], mode=INDEPENDENT)[0]
+        if final.code != OK:
+            raise rejected(final.code)
+        return list(final.operations)
+
+    def submit_many(
+        self, batches: Sequence[Sequence[Message]], *, mode: int = ATOMIC
+    ) -> list[Final]:
+        """Submit one transaction for each batch, in order on one lane; return their outcomes.
+
+        A refused operation is told by its transaction's outcome, not raised.
+
+        Raises:
+            RejectedError: A transaction did not enter a block; those before it did.
+            PendingError, UnavailableError, ProtocolError, NodeFaultError: As `submit`.
+            UsageError: A transaction is empty or too large.
+        """
+        finals: list[Final] = []
+        with self._lane() as lane:
+            for start in range(0, len(batches), SUBMIT_TRANSACTIONS_MAX):
+                part = batches[start : start + SUBMIT_TRANSACTIONS_MAX]
+                finals += self._submit_on(lane, part, mode)
+        return finals
+
+    @contextmanager
+    def _lane(self) -> Iterator[int]:
+        lane = self._free.get()
+        try:
+            yield lane
+        finally:
+            self._free.put(lane)
+
+    def _submit_on(self, lane: int, batches: Sequence[Sequence[Message]], mode: int) -> list[Final]:
+        """Submit on a lane; what was refused for its number or age alone is signed again."""
+        finals: list[Final] = []
+        tries = 0
+        while len(finals) < len(batches):
+            entered, refused = self._try_on(lane, batches[len(finals) :], mode)
+            finals += entered
+            if not refused:
+                continue
+            self._next.pop(lane, None)
+            tries = 0 if entered else tries + 1
+            retried = refused in (BadSequenceError.code, ExpiredTransactionError.code)
+            if not retried or tries >= NUMBERING_TRIES_MAX:
+                raise rejected(refused)
+            self._height = 0
+        return finals
+
+    def _try_on(
+        self, lane: int, batches: Sequence[Sequence[Message]], mode: int
+    ) -> tuple[list[Final], str]:
+        """Return the outcomes up to the first transaction that no block holds, and its refusal."""
+        signed = [self._sign(lane, batch, mode) for batch in batches]
+        try:
+            outcomes = self.connection.submit([raw for raw, _ in signed], wait_ms=WAIT_MS)
+        except BaseException as error:
+            # Nobody knows how many of the numbers were used.
+            self._next.pop(lane, None)
+            if isinstance(error, PendingError):
+                raise PendingError(signed[-1][1]) from error
+            raise
+        if len(outcomes) != len(signed):
+            raise ProtocolError("the node answers for another number of transactions")
+        finals: list[Final] = []
+        for (_, identity), outcome in zip(signed, outcomes, strict=True):
+            final = self._final(identity, outcome)
+            if final is None:
+                return finals, outcome.code
+            finals.append(final)
+        return finals, ""
+
+    def _final(self, identity: bytes, outcome: Outcome) -> Final | None:
+        """Return a transaction's outcome, or None if no block holds it."""
+        if not outcome.receipt:
+            # The number may be used up because this very transaction is in a block already.
+            return self.outcome(identity) if outcome.code == BadSequenceError.code else None
+        final = open_receipt(
+            identity,
+            height=outcome.height,
+            position=outcome.position,
+            time_ms=outcome.time_ms,
+            receipt=outcome.receipt,
+        )
+        self._height = max(self._height, final.height)
+        if self.trust is not None:
+            self.check_final(final)
+        return final
+
+    def _sign(self, lane: int, batch: Sequence[Message], mode: int) -> tuple[bytes, bytes]:
+        """Return a signed transaction with the lane's next number, and its id."""
+        if not batch:
+            raise UsageError("a transaction needs an operation")
+        if lane not in self._next:
+            self._next[lane] = self.connection.next_sequence(self.account, lane)
+        if not self._height:
+            self._height = self.connection.head().height
+        body = Body(
+            self.chain_id,
+            self.account,
+            lane,
+            self._next[lane],
+            mode,
+            0,
+            self._height + self._validity_blocks(),
+            tuple(batch),
+        )
+        raw = sign_transaction(body, self._key)
+        if len(raw) > TRANSACTION_SIZE_BYTES_MAX:
+            raise UsageError(
+                f"a transaction of {len(raw)} bytes, more than {TRANSACTION_SIZE_BYTES_MAX}",
+                "put fewer operations into one transaction",
+            )
+        self._next[lane] += 1
+        return raw, transaction_id(encode(body))
+
+    def _validity_blocks(self) -> int:
+        if self._validity is None:
+            row = self.get(PARAMETERS, VALIDITY_BLOCKS_MAX.name)
+            allowed = VALIDITY_BLOCKS_MAX.default if row is None else row.value
+            self._validity = min(VALIDITY_BLOCKS, allowed)
+        return self._validity
