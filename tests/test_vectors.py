@@ -1,8 +1,8 @@
 """Golden vectors of the primitives: did a byte of the protocol move?
 
 The ledger's and the modules' vectors are replayed beside their tests, with the same function.
-`CAIRN_VECTORS=write` (or `make vectors`) rewrites the files that the project makes itself;
-`did_keys.json` is published elsewhere and is only read.
+`CAIRN_VECTORS=write` (or `make vectors`) rewrites the files that the project makes itself; those
+in `READ_ONLY` are published elsewhere and are only read.
 """
 
 from collections.abc import Callable

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cairn.primitives import light
 from cairn.primitives.encoding import Decoder, RecordT, encode
-from cairn.primitives.errors import HeaderError
+from cairn.primitives.errors import HeaderError, NonCanonicalError
 from cairn.primitives.light import (
     ABSENT_SIG,
     FLAG_COMMIT,
@@ -359,6 +361,23 @@ def test_a_commit_for_something_else_is_refused() -> None:
     short = BlockID(b"\1" * 31)
     with pytest.raises(HeaderError, match="block id"):
         light.verify_commit(CHAIN, validators, short, HEIGHT, replace(commit, block_id=short))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 7))
+def test_a_flipped_bit_anywhere_is_refused(seed: int, bit: int) -> None:
+    """Every byte of header, commit and set is bound, and nothing but a named error comes out."""
+    validators, keys = make_set(3, 2, 2)
+    header = make_header(validators)
+    entries = [sign(key, block_id_of(header)) for key in keys]
+    entries[2] = sign(keys[2], block_id_of(header), flag=FLAG_NIL)
+    raw = encode((header, make_commit(header, entries), validators))
+    at = seed % len(raw)
+    forged = raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :]
+    decoder: Decoder[Any] = Decoder(tuple[Header, Commit, ValidatorSet])
+    light.verify_header(CHAIN, *decoder.decode(raw))
+    with pytest.raises((HeaderError, NonCanonicalError)):
+        light.verify_header(CHAIN, *decoder.decode(forged))
 
 
 def test_a_malformed_set_is_refused() -> None:

@@ -142,7 +142,11 @@ class Node:
             key=key,
             settings=settings.witnesses,
         )
-        self._witnesses.check_not_rolled_back(self._block_hash_at)
+        try:
+            self._witnesses.check_not_rolled_back(self._block_hash_at)
+        except BaseException:
+            self._witnesses.stop()
+            raise
         self._application = LedgerApplication(
             opened.ledger,
             self._keeper,

@@ -20,6 +20,7 @@ DEPTH_MAX = 16
 INT_MAX = 2**63 - 1
 """Largest integer that a record holds; the smallest is `-INT_MAX - 1`."""
 
+_BIN8 = 0xC4
 _ARRAY16 = 0xDC
 _ARRAY32 = 0xDD
 _UINT64 = 0xCF
@@ -78,18 +79,21 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
     """
     size = len(raw)
     position = 0
-    open_arrays: list[int] = []  # elements still missing in each array that is open
+    left = 1  # elements still missing in the innermost open array
+    outer: list[int] = []  # the same for the arrays around it
     skip = _SKIP
-    while True:
+    while left:
         if position >= size:
             raise NonCanonicalError("the value is truncated")
         first = raw[position]
         step = skip[first]
+        left -= 1
         if step > 0:
             position += step
+        elif first == _BIN8:
+            position += 2 + (raw[position + 1] if position + 1 < size else 0)
         elif first in _LENGTH_WIDTH:
-            width = _LENGTH_WIDTH[first]
-            body = position + 1 + width
+            body = position + 1 + _LENGTH_WIDTH[first]
             position = body + int.from_bytes(raw[position + 1 : body], "big")
         elif first == _UINT64:
             if raw[position + 1 : position + 2] >= b"\x80":
@@ -101,16 +105,12 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
                 raise NonCanonicalError(
                     f"an array claims {count} elements, more than there are bytes"
                 )
-            if len(open_arrays) >= depth_max:
+            if len(outer) >= depth_max:
                 raise NonCanonicalError(f"nested deeper than {depth_max}")
-            open_arrays.append(count + 1)
-        while open_arrays:
-            open_arrays[-1] -= 1
-            if open_arrays[-1]:
-                break
-            open_arrays.pop()
-        if not open_arrays:
-            break
+            outer.append(left)
+            left = count
+        while not left and outer:
+            left = outer.pop()
     if position != size:
         raise NonCanonicalError(f"the value ends at byte {position} of {size}")
 

@@ -26,7 +26,8 @@ def tagged_hash(tag: bytes, *parts: bytes) -> Digest:
         tag: The purpose, for example `b"cairn/tx"`, 1 to 255 bytes.
         parts: What is hashed, in order.
     """
-    hasher = _sha256(bytes((len(tag),)) + tag)
+    pieces = [bytes((len(tag),)), tag]
     for part in parts:
-        hasher.update(len(part).to_bytes(8, "big") + part)
-    return Digest(hasher.digest())
+        pieces.append(len(part).to_bytes(8, "big"))
+        pieces.append(part)
+    return Digest(_sha256(b"".join(pieces)).digest())
