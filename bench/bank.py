@@ -28,7 +28,7 @@ from cairn.primitives.hashes import sha256
 from cairn.primitives.signatures import SigningKey
 
 ASSET = "eur"
-ROLES = ("admin", "agent", "compliance", "data_owner", "developer", "risk", "treasurer")
+ROLES = ("admin", "agent", "compliance", "data-owner", "developer", "risk", "treasurer")
 START_MS = 1_760_000_000_000
 BATCH = 200
 
@@ -95,7 +95,7 @@ class BenchBank:
         return Transfer(payer, payee, ASSET, draw.randrange(100, 9_000), booked, bytes(32))
 
 
-def charter_file() -> bytes:
+def charter_file(*, windows: bool = True) -> bytes:
     """Return a bank's charter with one clerk who may do everything."""
     identity = IdentityGenesis(
         (
@@ -119,7 +119,7 @@ def charter_file() -> bytes:
         (VALIDATOR.public_key,),
         (
             ("bank.booked_at_skew_ms_max", 0),
-            ("ledger.transaction_cost_max", 1_000_000),
+            ("screening.windows_without_rules", int(windows)),
         ),
         (("bank", encode(bank)), ("identity", encode(identity))),
     )
@@ -127,11 +127,14 @@ def charter_file() -> bytes:
 
 
 @contextmanager
-def running_bank(customers: int) -> Iterator[BenchBank]:
-    """Yield a bank on a new directory, with `customers` funded accounts."""
+def running_bank(customers: int, *, windows: bool = True) -> Iterator[BenchBank]:
+    """Yield a bank on a new directory, with `customers` funded accounts.
+
+    Without `windows`, screening follows payments only once a rule acts.
+    """
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as directory:
         path = Path(directory) / "node"
-        with Node.create(path, charter_file(), VALIDATOR) as node:
+        with Node.create(path, charter_file(windows=windows), VALIDATOR) as node:
             bank = BenchBank(node, path, [])
             open_customers(bank, customers)
             yield bank

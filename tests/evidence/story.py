@@ -36,8 +36,9 @@ from cairn.modules.bank.records import HOLD_SERIES, HOLDS
 from cairn.modules.data.events import DatasetRegistered
 from cairn.modules.identity.messages import RotateKey
 from cairn.modules.inference.messages import RecordPrediction, Score
-from cairn.modules.inference.records import input_commitment, policy_digest
+from cairn.modules.inference.records import PREDICTIONS, input_commitment, policy_digest
 from cairn.modules.models.messages import RollBack
+from cairn.modules.models.records import DEPLOYMENTS
 from cairn.modules.rules.messages import SwitchAllRules, SwitchRule
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
@@ -155,7 +156,7 @@ def _payments(story: Story) -> None:
     story.pay("expired", 60_001, payer=3)
     story.pay("open", 75_000, payer=4)
     story.pay("refused", 95_000)
-    story.pay("unfunded", 50, payer=5, payee=5) if False else None
+    story.pay("to oneself", 50, payer=5, payee=5)
     several = [pay(chain, 1, 2, 300 + i) for i in range(3)]
     chain.submit("pia", *several, mode=INDEPENDENT)
     chain.submit("pia", pay(chain, 2, 3, 400))
@@ -199,7 +200,7 @@ def _later_versions(story: Story) -> None:
     chain.add_actor("pia", chain.id("pia"), new)
     story.pay("with a new key", 500)
     activate(chain, hold_rule("big", Compare("model:fraud", ">=", 400_000), priority=5))
-    story.pay("by the second rule", 47_000, payer=1)
+    story.pay("by the second rule", 47_000, payer=2)
 
 
 def _predictions(story: Story) -> None:
@@ -214,8 +215,6 @@ def _predictions(story: Story) -> None:
 
 
 def _live_version(story: Story, deployment: str) -> bytes:
-    from cairn.modules.models.records import DEPLOYMENTS
-
     row = story.chain.get(DEPLOYMENTS, deployment)
     assert row is not None
     return row.current
@@ -288,8 +287,8 @@ def claims(story: Story) -> dict[str, Claim]:
         "period": PeriodClaim(times["rules"], times["decided"] + 1, ("fraud", "size")),
         "period_whole": PeriodClaim(0, times["told"], ("fraud", "size")),
     }
-    for name in ("settled", "released", "returned", "expired", "open", "refused"):
-        found[f"payment_{name}"] = PaymentClaim(ids[name], 0)
+    for name in ("settled", "released", "returned", "expired", "open", "refused", "to oneself"):
+        found[f"payment_{name.replace(' ', '_')}"] = PaymentClaim(ids[name], 0)
     found["payment_of_several"] = PaymentClaim(ids["several"], 1)
     found["payment_by_second_version"] = PaymentClaim(ids["by the second version"], 0)
     found["payment_after_roll_back"] = PaymentClaim(ids["after the roll-back"], 0)
@@ -300,8 +299,6 @@ def claims(story: Story) -> dict[str, Claim]:
 
 
 def _positions(story: Story, deployment: str) -> range:
-    from cairn.modules.inference.records import PREDICTIONS
-
     return range(story.chain.context().series_size(PREDICTIONS, deployment))
 
 

@@ -222,24 +222,24 @@ class LedgerApplication:
                 self._refuse(waiting, BudgetExceededError.code)
             else:
                 fitting.append(waiting)
-        by_id = {waiting.transaction.id: waiting for waiting in fitting}
+        by_raw = {waiting.transaction.raw: waiting for waiting in fitting}
         selection = select(
             admission, (waiting.transaction for waiting in fitting), cost_max=cost_max
         )
-        self._put_aside(selection, by_id, admission)
-        self._taken = {transaction.raw: by_id[transaction.id] for transaction in selection.chosen}
+        self._put_aside(selection, by_raw, admission)
+        self._taken = {transaction.raw: by_raw[transaction.raw] for transaction in selection.chosen}
         return [transaction.raw for transaction in selection.chosen]
 
     def _put_aside(
-        self, selection: Selection, by_id: Mapping[bytes, Waiting], admission: Admission
+        self, selection: Selection, by_raw: Mapping[bytes, Waiting], admission: Admission
     ) -> None:
         """Answer what was refused; let wait what is ahead of its lane or did not fit."""
         for transaction, refusal in selection.refused:
-            self._refuse(by_id[transaction.id], refusal.code)
+            self._refuse(by_raw[transaction.raw], refusal.code)
         ahead: list[Waiting] = []
         unfitting: list[Waiting] = []
         for transaction in selection.later:
-            waiting = by_id[transaction.id]
+            waiting = by_raw[transaction.raw]
             is_ahead = waiting.sequence > admission.last_sequence(*waiting.lane) + 1
             (ahead if is_ahead else unfitting).append(waiting)
         self._mempool.park(ahead)

@@ -15,6 +15,8 @@ from cairn.engine.errors import MempoolFullError
 from cairn.ledger.admission import DecodedTransaction
 
 Lane = tuple[bytes, int]
+Claim = tuple[bytes, bytes]
+"""A transaction's id and the key that signed: anybody can sign the same body with his own key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ class Waiting:
     tickets: list[Ticket] = field(default_factory=list)
 
     @property
+    def claim(self) -> Claim:
+        """Which transaction this is, and under whose key."""
+        return claim_of(self.transaction)
+
+    @property
     def lane(self) -> Lane:
         """Sender and lane."""
         assert self.transaction.body is not None
@@ -91,10 +98,10 @@ class Mempool:
         """Start empty."""
         self._settings = settings
         self._lock = threading.Lock()
-        self._known: dict[bytes, Waiting] = {}
+        self._known: dict[Claim, Waiting] = {}
         self._queue: deque[Waiting] = deque()
         self._parked: dict[Lane, dict[int, list[Waiting]]] = {}
-        self._parked_order: OrderedDict[bytes, Waiting] = OrderedDict()
+        self._parked_order: OrderedDict[Claim, Waiting] = OrderedDict()
         self._reserved = 0
         self._reserved_bytes = 0
         self.operations = 0
@@ -129,7 +136,8 @@ class Mempool:
         """Let transactions wait whose room is reserved; a known one gains a ticket."""
         with self._lock:
             for transaction, ticket in arrived:
-                waiting = self._known.get(transaction.id)
+                claim = claim_of(transaction)
+                waiting = self._known.get(claim)
                 if waiting is not None:
                     waiting.tickets.append(ticket)
                     self._reserved -= 1
@@ -138,7 +146,7 @@ class Mempool:
                 assert transaction.body is not None
                 count = len(transaction.body.operations)
                 waiting = Waiting(transaction, count, now_ms, [ticket])
-                self._known[transaction.id] = waiting
+                self._known[claim] = waiting
                 self._queue.append(waiting)
                 self.operations += count
 
@@ -174,7 +182,7 @@ class Mempool:
             for waiting in batch:
                 lane = self._parked.setdefault(waiting.lane, {})
                 lane.setdefault(waiting.sequence, []).append(waiting)
-                self._parked_order[waiting.transaction.id] = waiting
+                self._parked_order[waiting.claim] = waiting
 
     def unpark(self, lane: Lane, last: int) -> None:
         """Queue the parked transactions that follow `last`, the lane's newest in a block."""
@@ -185,7 +193,7 @@ class Mempool:
             while (claimants := parked.pop(last + 1, None)) is not None:
                 last += 1
                 for waiting in claimants:
-                    del self._parked_order[waiting.transaction.id]
+                    del self._parked_order[waiting.claim]
                     self._queue.append(waiting)
                     self.operations += waiting.operations
             if not parked:
@@ -200,7 +208,7 @@ class Mempool:
                 waiting = next(iter(self._parked_order.values()))
                 if waiting.since_ms > limit:
                     break
-                del self._parked_order[waiting.transaction.id]
+                del self._parked_order[waiting.claim]
                 lane = self._parked[waiting.lane]
                 lane[waiting.sequence].remove(waiting)
                 if not lane[waiting.sequence]:
@@ -221,13 +229,9 @@ class Mempool:
         """Forget transactions that were taken and are answered now."""
         with self._lock:
             for waiting in done:
-                if self._known.pop(waiting.transaction.id, None) is not None:
+                if self._known.pop(waiting.claim, None) is not None:
                     self._reserved -= 1
                     self._reserved_bytes -= len(waiting.transaction.raw)
-
-    def known(self, transaction_id: bytes) -> Waiting | None:
-        """Return the waiting transaction of this id."""
-        return self._known.get(transaction_id)
 
     def drain(self) -> list[Waiting]:
         """Forget and return everything, taken or not."""
@@ -242,6 +246,12 @@ class Mempool:
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+def claim_of(transaction: DecodedTransaction) -> Claim:
+    """Return what tells a well-formed transaction from every other one that waits."""
+    assert transaction.envelope is not None
+    return transaction.id, transaction.envelope.key
 
 
 def _order_lanes(batch: list[Waiting]) -> None:

@@ -286,6 +286,8 @@ def _rule_findings(
         told.append(
             f"rule `{one.name}` version {one.version} fired: {because} ({values}); it did: {did}"
         )
+        if fired.labels:
+            told.append(f"rule `{one.name}` wrote: {list_words(fired.labels)}")
         if fired.is_capped:
             told.append(f"the daily cap of rule `{one.name}` kept it from more")
     quiet = [

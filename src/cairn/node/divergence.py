@@ -13,6 +13,7 @@ from cairn.ledger.module import Registry
 from cairn.ledger.records import describe_key, split_key
 
 DIVERGENCE_FILE = "divergence.json"
+NO_ROW = "no row"
 ROWS_MAX = 200
 """Most rows in one report."""
 
@@ -84,6 +85,8 @@ def row_differences(
 ) -> tuple[RowDifference, ...]:
     """Return the rows of a block that differ from the recorded state, or all it wrote if none do.
 
+    Rows that both states have come first: a row that one lacks may be of a later block's making.
+
     Args:
         registry: Reads the rows.
         result: What the block came to.
@@ -91,6 +94,7 @@ def row_differences(
     """
     written = list(_written_rows(registry, result, recorded))
     differing = [row for row in written if row.recorded and row.computed != row.recorded]
+    differing.sort(key=lambda row: NO_ROW in (row.computed, row.recorded))
     return tuple((differing or written)[:ROWS_MAX])
 
 
@@ -140,7 +144,7 @@ def _difference(
 def _show(registry: Registry, key: bytes, value: bytes | None) -> str:
     """Return a row as people read it."""
     if value is None:
-        return "no row"
+        return NO_ROW
     for prefix, table in registry.tables.items():
         if key.startswith(prefix):
             return repr(table.decoder.decode_trusted(value))

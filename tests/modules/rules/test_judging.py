@@ -1,5 +1,6 @@
 import pytest
 
+from cairn.exact.features import EMPTY
 from cairn.exact.rules import All, Compare, Emit, Freeze, Hold, Refuse
 from cairn.ledger.hooks import Allow
 from cairn.ledger.transactions import INDEPENDENT
@@ -14,6 +15,7 @@ from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, Ru
 from cairn.modules.rules.messages import ActivateRule, RetireRule, SwitchAllRules, SwitchRule
 from cairn.modules.rules.queries import count_today, list_firings, warm_up
 from cairn.modules.rules.records import DAY_MS
+from cairn.modules.screening.queries import get_windows
 from tests.modules.founding import (
     activate,
     amount_model,
@@ -373,3 +375,17 @@ def test_a_payment_ordered_by_a_stranger_reaches_no_rule(ledger: Harness) -> Non
         assert outcome.events == ()
     assert list_firings(ledger.context()) == []
     assert count_today(ledger.context(), "big") == 0
+
+
+def test_windows_follow_payments_without_rules_unless_a_parameter_says_no() -> None:
+    always = found()
+    sparing = found(parameters={"screening.windows_without_rules": 0})
+    for ledger, follows in ((always, True), (sparing, False)):
+        ledger.done("pia", pay(ledger, 0, 1, 500))
+        paid, _ = get_windows(ledger.context(), "eur", customer(0))
+        assert (paid != EMPTY) is follows
+        activate(ledger, hold_rule("big", BIG))
+        outcome = ledger.done("pia", pay(ledger, 0, 1, 500))
+        assert HoldPlaced in [type(event) for event in outcome.events]
+        paid, _ = get_windows(ledger.context(), "eur", customer(0))
+        assert paid != EMPTY

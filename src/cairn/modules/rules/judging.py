@@ -54,11 +54,13 @@ def judge_movements(
     ctx: Context, operations: Sequence[AdmittedOperation]
 ) -> list[Judgement | None]:
     """Return a judgement on each operation with a movement, None for every other."""
+    rules = acting_rules(ctx)
+    if not rules and not screening.follows_without_rules(ctx):
+        return [None if o.movement is None else NO_RULE for o in operations]
     judgements = [None if o.movement is None else NOT_AN_ATTEMPT for o in operations]
     places = screening.attempts(ctx, operations)
     attempts = [operations[place] for place in places]
     vectors = screening.features(ctx, [a.movement for a in attempts if a.movement is not None])
-    rules = acting_rules(ctx)
     if not rules:
         for place in places:
             judgements[place] = NO_RULE

@@ -1,7 +1,7 @@
 """The registration of screening."""
 
 from cairn.ledger.module import MessageSpec, Module
-from cairn.modules.screening import events, handlers, messages, records, windows
+from cairn.modules.screening import events, handlers, messages, parameters, records, windows
 
 SCREENING = Module(
     name="screening",
@@ -9,4 +9,5 @@ SCREENING = Module(
     events=(events.OutcomeRecorded,),
     tables=(windows.PAYER_WINDOWS, windows.PAYEE_WINDOWS, records.OUTCOMES),
     series=(records.OUTCOME_ENTRIES,),
+    parameters=(parameters.WINDOWS_WITHOUT_RULES,),
 )
