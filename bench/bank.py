@@ -22,7 +22,7 @@ from cairn.modules.identity.records import (
     member_id,
     organisation_id,
 )
-from cairn.node.node import Node
+from cairn.node.node import Node, NodeOptions
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
 from cairn.primitives.signatures import SigningKey
@@ -52,10 +52,13 @@ class BenchBank:
     directory: Path
     accounts: list[bytes]
     sequence: int = 0
+    operations: int = 0
+    """Signed so far."""
 
     def sign(self, *operations: Message, mode: int = INDEPENDENT) -> bytes:
         """Return the clerk's next transaction."""
         self.sequence += 1
+        self.operations += len(operations)
         height = self.node.head().height + 50_000
         body = Body(
             self.node.chain_id,
@@ -83,7 +86,7 @@ class BenchBank:
 
     def transfers(self, count: int, per_transaction: int, seed: int = 0) -> list[bytes]:
         """Return signed transactions of `count` random transfers in all."""
-        draw = random.Random(seed)  # noqa: S311 - a workload, not a secret
+        draw = random.Random(seed)
         return [
             self.sign(*(self._transfer(draw) for _ in range(per_transaction)))
             for _ in range(count // per_transaction)
@@ -104,7 +107,9 @@ def charter_file(*, windows: bool = True) -> bytes:
             ),
         ),
         tuple(
-            FoundingPolicy(name, Policy(1, ("admin",), author_counts=True, distinct_organisations=False))
+            FoundingPolicy(
+                name, Policy(1, ("admin",), author_counts=True, distinct_organisations=False)
+            )
             for name in ("governance", "models", "recovery", "rules")
         ),
     )
@@ -127,14 +132,16 @@ def charter_file(*, windows: bool = True) -> bytes:
 
 
 @contextmanager
-def running_bank(customers: int, *, windows: bool = True) -> Iterator[BenchBank]:
+def running_bank(
+    customers: int, *, windows: bool = True, options: NodeOptions | None = None
+) -> Iterator[BenchBank]:
     """Yield a bank on a new directory, with `customers` funded accounts.
 
     Without `windows`, screening follows payments only once a rule acts.
     """
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as directory:
         path = Path(directory) / "node"
-        with Node.create(path, charter_file(windows=windows), VALIDATOR) as node:
+        with Node.create(path, charter_file(windows=windows), VALIDATOR, options) as node:
             bank = BenchBank(node, path, [])
             open_customers(bank, customers)
             yield bank

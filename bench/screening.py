@@ -3,7 +3,7 @@
 import lightgbm
 import numpy as np
 
-from bench.bank import CLERK_ACCOUNT, BenchBank
+from bench.bank import BenchBank
 from cairn.engine.base import Outcome
 from cairn.exact import rules
 from cairn.exact.features import FEATURES
@@ -62,7 +62,9 @@ def go_live(bank: BenchBank, *, threshold_ppm: int = 985_000) -> str:
         ),
         RunRecorded,
     ).run
-    chunks = [raw[at : at + CHUNK_SIZE_BYTES_MAX] for at in range(0, len(raw), CHUNK_SIZE_BYTES_MAX)]
+    chunks = [
+        raw[at : at + CHUNK_SIZE_BYTES_MAX] for at in range(0, len(raw), CHUNK_SIZE_BYTES_MAX)
+    ]
     for index, chunk in enumerate(chunks):
         bank.do(UploadChunk(digest, index, len(chunks), chunk))
     bank.do(SealModel(digest, len(raw)))

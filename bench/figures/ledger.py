@@ -97,7 +97,7 @@ def _latency(bank: BenchBank, rate: float, *, seconds: int) -> Figure:
         "ms",
         "",
         {"p50": percentile(milliseconds, 0.5), "p95": percentile(milliseconds, 0.95)},
-        f"submit to final at {batch * 100:,} screened payments a second, blocks every 20 ms or more",
+        f"submit to final at {batch * 100:,} screened payments a second",
     )
 
 

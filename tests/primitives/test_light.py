@@ -259,6 +259,38 @@ def test_a_malformed_header_has_no_hash(field: str, value: Any, reason: str) -> 
         light.header_hash(make_header(validators, **{field: value}))
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version_block", 0),
+        ("version_app", 2**64 - 1),
+        ("chain_id", "x" * 50),
+        ("height", 1),
+        ("height", 2**63 - 1),
+        ("time", Timestamp(-62_135_596_800)),
+        ("time", Timestamp(253_402_300_799, 999_999_999)),
+        ("last_block_id", BlockID(b"\1" * 32, PartSetHeader(2**32 - 1, b""))),
+        ("app_hash", b""),
+    ],
+)
+def test_the_bounds_themselves_are_in(field: str, value: Any) -> None:
+    validators, (key,) = make_set(1)
+    header = make_header(validators, **{field: value})
+    block_id = block_id_of(header)
+    entry = sign(key, block_id, height=header.height, chain_id=header.chain_id)
+    light.verify_header(header.chain_id, header, make_commit(header, [entry]), validators)
+
+
+def test_defaults_are_pinned() -> None:
+    assert Timestamp(-62_135_596_800, 0) == light.ZERO_TIME
+    assert Timestamp(1) == Timestamp(1, 0)
+    assert light.timestamp_of_ms(1_999) == Timestamp(1, 999_000_000)
+    assert ConsensusParams() == ConsensusParams(4_194_304, -1)
+    assert light.VOTING_POWER_MAX == 1_152_921_504_606_846_975
+    with pytest.raises(HeaderError, match="34 bytes"):
+        light.validators_hash(ValidatorSet((Validator(bytes(32), 1),)))
+
+
 # Commits
 
 
@@ -378,6 +410,15 @@ def test_a_flipped_bit_anywhere_is_refused(seed: int, bit: int) -> None:
     light.verify_header(CHAIN, *decoder.decode(raw))
     with pytest.raises((HeaderError, NonCanonicalError)):
         light.verify_header(CHAIN, *decoder.decode(forged))
+
+
+def test_the_largest_round_and_power_are_in() -> None:
+    validators, (key,) = make_set(light.VOTING_POWER_MAX)
+    block_id = block_id_of(make_header(validators))
+    message = light.vote_sign_bytes(CHAIN, HEIGHT, 2**31 - 1, block_id, AT)
+    entry = CommitSig(FLAG_COMMIT, light.address_of(key.public_key), AT, key.sign(message))
+    commit = Commit(HEIGHT, 2**31 - 1, block_id, (entry,))
+    light.verify_commit(CHAIN, validators, block_id, HEIGHT, commit)
 
 
 def test_a_malformed_set_is_refused() -> None:

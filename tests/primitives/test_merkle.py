@@ -312,6 +312,8 @@ def test_the_empty_tree() -> None:
     with pytest.raises(ProofError):
         merkle.verify_consistency(tree.root, 0, tree.root, 0, ())
     with pytest.raises(ProofError):
+        merkle.verify_consistency(EMPTY_ROOT, 0, tree.root, 0, ())
+    with pytest.raises(ProofError):
         merkle.verify_range(EMPTY_ROOT, 0, 0, (), ())
 
 
@@ -338,6 +340,20 @@ def test_the_largest_tree_is_verified_in_few_steps() -> None:
     merkle.verify_inclusion(digest, SIZE_MAX, 0, LEAVES[0], path)
     with pytest.raises(ProofError):
         merkle.verify_inclusion(digest, SIZE_MAX, SIZE_MAX - 1, LEAVES[0], path)
+
+
+def test_the_border_between_two_hashes_cannot_be_moved() -> None:
+    """A node's preimage stays the same when a byte goes from one child to the other."""
+    left, right = LEAVES[:2]
+    root = merkle.node_hash(left, right)
+    shorter, longer = left[:31], left[31:] + right
+    assert merkle.node_hash(shorter, longer) == root
+    with pytest.raises(ProofError, match="31 bytes"):
+        merkle.verify_inclusion(root, 2, 0, shorter, (Digest(longer),))
+    with pytest.raises(ProofError, match="33 bytes"):
+        merkle.verify_inclusion(root, 2, 1, longer, (Digest(shorter),))
+    with pytest.raises(ProofError, match="31 bytes"):
+        merkle.verify_consistency(shorter, 1, root, 2, (Digest(longer),))
 
 
 def test_a_node_is_never_a_leaf() -> None:

@@ -356,6 +356,28 @@ def test_a_bucket_with_off_path_entries_is_refused_under_its_own_root(
         trie.verify_presence(root, left, b"x", TrieProof((EMPTY_ROOT,), bucket))
 
 
+def test_the_deepest_proof_is_of_depth_256(monkeypatch: pytest.MonkeyPatch) -> None:
+    place_by_key(monkeypatch)
+    bucket = bytes(32) + trie.value_hash(b"x")
+    root = sha256(b"\x10" + bucket)
+    for _ in range(256):
+        root = sha256(b"\x11" + root + EMPTY_ROOT)
+    trie.verify_presence(root, bytes(32), b"x", TrieProof((EMPTY_ROOT,) * 256, bucket))
+    root = sha256(b"\x11" + root + EMPTY_ROOT)
+    with pytest.raises(ProofError, match="depth 257"):
+        trie.verify_presence(root, bytes(32), b"x", TrieProof((EMPTY_ROOT,) * 257, bucket))
+
+
+def test_the_border_between_two_hashes_cannot_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    place_by_key(monkeypatch)
+    key = bytes(32)
+    digest = sha256(b"\x10" + key + trie.value_hash(b"x"))
+    root = sha256(b"\x11" + digest + EMPTY_ROOT + b"tail")
+    proof = TrieProof((EMPTY_ROOT + b"tail",), key + trie.value_hash(b"x"))
+    with pytest.raises(ProofError, match="36 bytes"):
+        trie.verify_presence(root, key, b"x", proof)
+
+
 def test_a_node_is_never_taken_for_another_kind() -> None:
     store = Store(make_content(300))
     root_node = store.nodes[trie.node_path(0, 0)]
