@@ -191,7 +191,7 @@ def test_the_full_check_finds_a_row_that_the_root_does_not_cover(tmp_path: Path)
     with create(tmp_path / "n", clock) as node:
         _run(node, clock, transaction(Add(1), sequence=1))
         node.check()
-        node._opened.store._layers[0].add(ChangeSet(state={TOTAL_KEY: encode(Total(9))}))
+        node._opened.store._active.add(ChangeSet(state={TOTAL_KEY: encode(Total(9))}))
         with pytest.raises(InvariantError, match="state root"):
             node.check()
         node.engine.fail(InvariantError("stop here, without a checkpoint"))

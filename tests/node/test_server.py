@@ -344,3 +344,19 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
     report = replay_from_genesis(directory, registry=registry())
     assert report.transactions >= len(acknowledged) > 0
+
+
+def test_a_bug_in_a_route_is_answered_in_the_same_shape(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(node, "head", broken)
+    with (
+        served(node_application(node, SETTINGS)) as url,
+        httpx.Client(base_url=url, trust_env=False) as http,
+    ):
+        answer = http.get("/v1/head")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "node/internal")
+        assert "ZeroDivision" not in answer.text

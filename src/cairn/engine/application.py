@@ -86,8 +86,7 @@ class LedgerApplication:
         self._open_lock = threading.Lock()
         self._stopped: Exception | None = None
         self._invariants = _InvariantCheck(ledger.registry, invariant_interval_blocks)
-        self._due_ms: int | None = None
-        self._due_height = -1
+        self._due_ms = ledger.next_due_ms(head, keeper.reader())
         self.on_work: Callable[[], None] = _nothing
         """Called when transactions wait; the engine's `wake`."""
         self.signatures: SignaturePool = SignaturePool(0, self.fail)
@@ -201,9 +200,6 @@ class LedgerApplication:
 
     def next_due_ms(self) -> int | None:
         """Return when end-of-block work falls due next, if any does."""
-        if self._due_height != self.head.height:
-            self._due_ms = self._ledger.next_due_ms(self.head, self._keeper.reader())
-            self._due_height = self.head.height
         return self._due_ms
 
     def propose(self) -> list[bytes]:
@@ -282,6 +278,7 @@ class LedgerApplication:
         """Keep the block, then answer whoever waits for its transactions."""
         self._keeper.keep(entry, result)
         self.head = result.head
+        self._due_ms = self._ledger.next_due_ms(result.head, self._keeper.reader())
         taken, self._taken = self._taken, {}
         self._mempool.forget(taken.values())
         for position, raw in enumerate(entry.transactions):

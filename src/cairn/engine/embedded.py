@@ -7,6 +7,7 @@ transaction arrives, something falls due, a proof needs a later time, or a third
 period has passed.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +57,8 @@ from cairn.primitives.merkle import EMPTY_ROOT
 from cairn.primitives.signatures import SigningKey
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 BLOCK_PROTOCOL = 11
 """CometBFT's block protocol version, which headers carry."""
@@ -241,6 +244,13 @@ class EmbeddedEngine:
         with self._condition:
             if self.fault is None:
                 self.fault = fault
+                _log.critical(
+                    "stopped before block %d, after application hash %s: %s: %s",
+                    self.chain.height + 1,
+                    self.chain.app_hash.hex(),
+                    type(fault).__name__,
+                    fault,
+                )
             self._condition.notify_all()
         self._application.fail(self.fault)
         self.on_fault()

@@ -48,17 +48,14 @@ class Submission:
         with self._lock:
             self._outcomes[index] = outcome
             self._missing -= 1
-            if self._missing:
-                return
-        if not self.future.done():
-            self.future.set_result([one for one in self._outcomes if one is not None])
+            if not self._missing and not self.future.done():
+                self.future.set_result([one for one in self._outcomes if one is not None])
 
     def fail(self, error: Exception) -> None:
         """Answer the caller with an error."""
         with self._lock:
-            if self.future.done():
-                return
-            self.future.set_exception(error)
+            if not self.future.done():
+                self.future.set_exception(error)
 
 
 Ticket = tuple[Submission, int]

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cairn.engine.application import LedgerApplication
 from cairn.engine.base import Clock, Outcome
@@ -30,6 +30,7 @@ from cairn.ledger.module import Registry
 from cairn.node import proving, queries
 from cairn.node.api import (
     BlockInfo,
+    Connection,
     EventPage,
     HeadInfo,
     Health,
@@ -412,3 +413,7 @@ class Node:
         """Tell whoever asked that the engine has stopped by itself."""
         for listener in tuple(self._fault_listeners):
             listener()
+
+
+if TYPE_CHECKING:
+    _is_connection: type[Connection] = Node

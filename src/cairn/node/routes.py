@@ -231,8 +231,18 @@ def node_application(node: Node, settings: ServerSettings) -> Starlette:
             405, "node/wrong_method", f"not {request.method}", "see the table of routes"
         )
 
+    async def internal(request: Request, _: Exception) -> Response:
+        return error_response(
+            500,
+            "node/internal",
+            f"{request.url.path} failed",
+            "see the node's log; please report it",
+        )
+
     routes = [Route(spec.path, endpoint(spec), methods=[spec.method]) for spec in ROUTES]
-    return Starlette(routes=routes, exception_handlers={404: not_found, 405: wrong_method})
+    return Starlette(
+        routes=routes, exception_handlers={404: not_found, 405: wrong_method, 500: internal}
+    )
 
 
 async def _until_height(node: Node, height: int, wait_ms: int) -> None:

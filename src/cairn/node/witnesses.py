@@ -9,11 +9,13 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
+from cairn.engine.errors import EngineStoppedError
 from cairn.ledger.errors import Fault
 from cairn.node.errors import ConfigurationError, RolledBackError
 from cairn.node.prover import ProvingView, prove_extension
@@ -40,6 +42,7 @@ from cairn.primitives.checkpoints import (
 from cairn.primitives.errors import ProofError
 from cairn.primitives.light import header_hash
 from cairn.primitives.signatures import PublicKey, SigningKey
+from cairn.storage.errors import named_disk_errors
 
 COSIGNED_FILE = "cosigned.note"
 SIZE_CONTENT_TYPE = "text/x.tlog.size"
@@ -192,6 +195,8 @@ class Witnesses:
             self._wake.clear()
             try:
                 self.cosign(take_view).release()
+            except EngineStoppedError:
+                return
             except Fault as fault:
                 on_fault(fault)
                 return
@@ -202,8 +207,11 @@ class Witnesses:
         return checkpoint_text(Checkpoint(self._origin, history.size, history.root(), (line,)))
 
     def _known_note(self, text: str) -> SignedNote:
-        """Return the newest note if it is of this head, else a note that only this node signed."""
-        if self._note:
+        """Return the newest note if it is of this head, else a note that only this node signed.
+
+        The file is a convenience: one that a crash has torn is passed over.
+        """
+        with suppress(NoteError):
             note = parse_note(self._note)
             if note.text == text:
                 return note
@@ -337,6 +345,12 @@ def _bounded(response: httpx.Response) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    """Replace a file's content.
+
+    Raises:
+        StorageError: The disk refuses.
+    """
     temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with named_disk_errors(path):
+        temporary.write_bytes(content)
+        temporary.replace(path)

@@ -1,263 +1,322 @@
 """The block log: appending an entry and syncing it is the ledger's commit point.
 
-The log is a row of segment files, named by the height of their first entry. An entry is a frame:
-`CBLK`, version (1 byte), height (8), payload length (4), the first 16 bytes of SHA-256 over all
-that and the payload, then the payload; numbers are big-endian. SHA-256 rather than a CRC because
-the disk is also an adversary's place to write, and its cost is hidden behind the sync.
+The log is a row of segment files, each named by the height of its first entry. A segment begins
+with a head: magic, version, its first height and that of the segment before, a random salt, a
+checksum. An entry is a frame: `CBLK`, version (1 byte), height (8), payload length (4), payload
+checksum (16), head checksum (8), payload; numbers are big-endian. Checksums are the first bytes of
+SHA-256 over the segment's salt and what they cover: SHA-256 rather than CRC32C because Python has
+no CRC32C, processors have SHA-256, and its cost hides behind the sync; salted so that nobody can
+submit bytes that read as a frame once they are inside a block.
 
-Only the last entry of the last segment can be torn by a crash: each append is synced before the
-next begins. What is damaged anywhere else is reported, never repaired in silence.
+Each append is synced before the next begins, and a new segment has its name on the disk before its
+first entry. So a crash can tear nothing but the last entry of the last segment; that tail is cut
+when the log is opened. Damage anywhere else is reported, never repaired in silence.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cairn.primitives.hashes import sha256
 from cairn.storage.disk import Disk, LogFile
-from cairn.storage.errors import CorruptLogError, MisuseError, named_disk_errors
+from cairn.storage.errors import CorruptLogError, MisuseError, disk_error, named_disk_errors
+from cairn.storage.segment import (
+    FRAME_HEAD_SIZE_BYTES,
+    SALT_SIZE_BYTES,
+    SEGMENT_HEAD_SIZE_BYTES,
+    Damage,
+    Salt,
+    SegmentHead,
+    Tail,
+    TornTail,
+    make_frame,
+    make_segment_head,
+    parse_frame_head,
+    parse_segment_head,
+    payload_checksum,
+    scan_segment,
+    segment_height,
+    segment_name,
+)
 
-MAGIC = b"CBLK"
-VERSION = 1
-DIGEST_SIZE_BYTES = 16
-HEADER_SIZE_BYTES = len(MAGIC) + 1 + 8 + 4 + DIGEST_SIZE_BYTES
-SEGMENT_SIZE_BYTES = 256 * 2**20
-"""A segment that has reached this size is followed by a new one."""
-PAYLOAD_SIZE_BYTES_MAX = 2**30
-_NAME = "blocks-{:016d}.log"
-_PREFIX, _SUFFIX = "blocks-", ".log"
+SEGMENT_SIZE_BYTES = 32 * 2**20
+"""A segment that has reached this size is followed by a new one; the last one is read at start."""
+PAYLOAD_SIZE_BYTES_MAX = 64 * 2**20
+CACHED_SEGMENTS_MAX = 8
+"""Older segments whose files stay open and whose offsets stay known."""
+_TEMPORARY_SUFFIX = ".new"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where an entry begins: the first height of its segment, and the offset in it."""
+class _Segment:
+    """An open segment: its file, its salt, where its entries begin and what is wrong after them."""
 
-    segment: int
-    offset: int
+    __slots__ = ("file", "first_height", "offsets", "salt", "tail")
 
-
-def frame(height: int, payload: bytes) -> bytes:
-    """Return the bytes of an entry."""
-    head = MAGIC + bytes((VERSION,)) + height.to_bytes(8, "big") + len(payload).to_bytes(4, "big")
-    return head + sha256(head + payload)[:DIGEST_SIZE_BYTES] + payload
+    def __init__(
+        self, file: LogFile, first_height: int, salt: Salt, scanned: tuple["array[int]", Tail]
+    ) -> None:
+        self.file = file
+        self.first_height = first_height
+        self.salt = salt
+        self.offsets, self.tail = scanned
 
 
 class BlockLog:
-    """The log in one directory; one writer."""
+    """The log in one directory. One thread appends; any thread may read what is synced."""
 
     def __init__(
-        self, disk: Disk, directory: Path, *, segment_size_bytes: int = SEGMENT_SIZE_BYTES
+        self,
+        disk: Disk,
+        directory: Path,
+        *,
+        segment_size_bytes: int = SEGMENT_SIZE_BYTES,
+        new_salt: Callable[[], bytes] = lambda: os.urandom(SALT_SIZE_BYTES),
     ) -> None:
         """Name the directory; `open` reads it."""
         self._disk = disk
         self._directory = directory
         self._segment_size_bytes = segment_size_bytes
-        self._segments: list[int] = []
-        self._files: dict[int, LogFile] = {}
-        self._positions: dict[int, Position] = {}
-        self._unsynced = False
-        self._repair = True
+        self._new_salt = new_salt
+        self._first_heights: list[int] = []
+        self._older: dict[int, _Segment] = {}
+        self._reading = threading.Lock()  # guards the cache of older segments
+        self._last: _Segment | None = None
+        self._unsynced: int | None = None
+        self._is_broken = False
         self.head_height = 0
-        """Height of the last entry, 0 while there is none."""
+        """Height of the last entry that is synced; 0 while there is none."""
+        self.torn_tail: TornTail | None = None
+        """What `open` cut off, if anything."""
 
-    def open(
-        self, known_height: int = 0, known: Position | None = None, *, repair: bool = True
-    ) -> dict[int, Position]:
-        """Read the log from the entry at `known_height` on; cut a torn tail.
+    def open(self, durable_height: int = 0) -> None:
+        """Read the last segment, cut a torn tail and make sure that what is left is durable.
+
+        Older segments are read when an entry of theirs is; of them only the heads are checked. That
+        keeps the start fast, however long the log is.
 
         Args:
-            known_height: Height of an entry whose position is remembered from before, or 0.
-            known: That position.
-            repair: Whether a torn tail is cut; else it is left and reported as damage.
-
-        Returns:
-            Positions of the entries from there on, that one included.
+            durable_height: Height up to which the log is known to have been synced.
 
         Raises:
             CorruptLogError: Damage that an interrupted append does not explain.
+            ReadOnlyError, DiskFaultError: The disk refused.
         """
-        self._repair = repair
         with named_disk_errors(self._directory):
             self._disk.make_directory(str(self._directory))
-            names = self._disk.list_directory(str(self._directory))
-        self._segments = sorted(
-            int(name[len(_PREFIX) : -len(_SUFFIX)])
-            for name in names
-            if name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-        )
-        height, offset = 1, 0
-        if known is not None:
-            height, offset = known_height, known.offset
-            if known.segment not in self._segments:
-                raise self._corrupt("the segment is missing", known.segment, offset, height)
-        first = known.segment if known is not None else (self._segments or [1])[0]
-        for segment in [one for one in self._segments if one >= first]:
-            if segment != first:
-                offset = 0
-            if offset == 0 and segment != height:
-                if segment == self._segments[-1] and self._is_blank(segment):
-                    break  # a crash between making the segment and its first entry
-                raise self._corrupt("a segment is missing before", segment, 0, height)
-            height = self._scan(segment, offset, height)
-        self.head_height = height - 1
-        return dict(self._positions)
+            for name in self._disk.list_directory(str(self._directory)):
+                if name.endswith(_TEMPORARY_SUFFIX):
+                    self._disk.remove(str(self._directory / name))
+            self._first_heights = list_segments(self._disk, self._directory)
+            self._disk.sync_directory(str(self._directory))
+        self._check_heads()
+        if self._first_heights:
+            self._open_last(self._first_heights[-1], durable_height)
+        if self.head_height < durable_height:
+            raise CorruptLogError(
+                f"it ends before height {durable_height}, which was durable",
+                segment=segment_name((self._first_heights or [1])[-1]),
+                offset=0 if self._last is None else self._last.file.size(),
+                height=self.head_height + 1,
+            )
 
-    def append(self, height: int, payload: bytes) -> Position:
+    def _open_last(self, first: int, durable_height: int) -> None:
+        self._last = segment = self._load(first)
+        tail = segment.tail
+        head_height = first + len(segment.offsets) - 1
+        if isinstance(tail, Damage) or (tail is not None and tail.height <= durable_height):
+            raise _corrupt(tail, first)
+        with named_disk_errors(self._path(first)):
+            if tail is not None:
+                segment.file.truncate(tail.offset)
+                self.torn_tail, segment.tail = tail, None
+            # An entry may have been written and not synced when the process died. It is about to be
+            # served, so it must survive the next power cut.
+            segment.file.sync()
+        self.head_height = head_height
+
+    def append(self, height: int, payload: bytes) -> None:
         """Append an entry; it counts only once `sync` has returned.
+
+        After a failure the log takes nothing more until it is opened again.
 
         Raises:
             MisuseError: The height does not follow, or the last entry is not synced.
-            NoSpaceError, ReadOnlyError, DiskFaultError: The disk refused; the log is as before.
+            NoSpaceError, ReadOnlyError, DiskFaultError: The disk refused.
         """
-        if height != self.head_height + 1 or self._unsynced:
-            raise MisuseError(f"entry {height} after {self.head_height}")
+        if self._is_broken or self._unsynced is not None:
+            raise MisuseError("an append follows one that was not synced or failed")
+        if height != self.head_height + 1:
+            raise MisuseError(f"entry {height} appended after entry {self.head_height}")
         if len(payload) > PAYLOAD_SIZE_BYTES_MAX:
             raise MisuseError(f"an entry of {len(payload)} bytes")
-        with named_disk_errors(self._directory):
-            segment, file = self._segment_for(height)
-            offset = file.size()
-            try:
-                file.append(frame(height, payload))
-            except OSError:
-                file.truncate(offset)
-                raise
-        self._unsynced = True
-        position = Position(segment, offset)
-        self._positions[height] = position
-        self.head_height = height
-        return position
+        try:
+            segment = self._segment_for(height)
+            offset = segment.file.size()
+            segment.file.append(make_frame(segment.salt, height, payload))
+        except OSError as error:
+            self._is_broken = True
+            raise disk_error(error, self._directory) from error
+        self._unsynced = offset
 
     def sync(self) -> None:
-        """Return when the last entry is durable: the commit point."""
-        with named_disk_errors(self._directory):
-            self._file(self._segments[-1]).sync()
-        self._unsynced = False
+        """Return when the appended entry is durable: the commit point.
 
-    def read(self, height: int, position: Position | None = None) -> bytes:
-        """Return the payload at `height`.
+        A sync that failed is not tried again: the system may have dropped the bytes and report
+        success the second time.
+
+        Raises:
+            NoSpaceError, ReadOnlyError, DiskFaultError: The disk refused.
+        """
+        if self._unsynced is None or self._last is None or self._is_broken:
+            raise MisuseError("there is nothing to sync")
+        try:
+            self._last.file.sync()
+        except OSError as error:
+            self._is_broken = True
+            raise disk_error(error, self._directory) from error
+        self._last.offsets.append(self._unsynced)
+        self._unsynced = None
+        self.head_height = self._last.first_height + len(self._last.offsets) - 1
+
+    def read(self, height: int) -> bytes:
+        """Return the payload at `height`, checked.
 
         Raises:
             CorruptLogError: There is no valid entry where it should be.
+            MisuseError: The log does not reach there.
         """
-        at = position if position is not None else self._positions.get(height)
-        if at is None:
-            raise MisuseError(f"the position of entry {height} is not known")
-        entry = self._entry(at.segment, at.offset, height)
-        if entry is None:
-            raise self._corrupt("the entry is not valid", at.segment, at.offset, height)
-        return entry
+        if not 1 <= height <= self.head_height:
+            raise MisuseError(f"entry {height} of a log that ends at {self.head_height}")
+        with self._reading:
+            return self._read(height)
 
-    def forget_positions(self, up_to_height: int) -> dict[int, Position]:
-        """Return and drop the positions up to a height, which the caller now keeps."""
-        dropped = {h: p for h, p in self._positions.items() if h <= up_to_height}
-        for height in dropped:
-            del self._positions[height]
-        return dropped
+    def _read(self, height: int) -> bytes:
+        segment = self._segment_of(height)
+        index = height - segment.first_height
+        if index >= len(segment.offsets):
+            end = Damage("entries are missing", segment.file.size(), height)
+            raise _corrupt(segment.tail or end, segment.first_height)
+        offset = segment.offsets[index]
+        with named_disk_errors(self._path(segment.first_height)):
+            raw = segment.file.read(offset, FRAME_HEAD_SIZE_BYTES)
+            head = parse_frame_head(segment.salt, raw)
+            payload = b"" if head is None else segment.file.read(offset + len(raw), head.size)
+        if (
+            head is None
+            or head.height != height
+            or len(payload) != head.size
+            or payload_checksum(segment.salt, height, payload) != head.checksum
+        ):
+            damage = Damage("the entry is not valid", offset, height)
+            raise _corrupt(damage, segment.first_height)
+        return payload
 
-    def position(self, height: int) -> Position | None:
-        """Return where an entry begins, if this object still remembers it."""
-        return self._positions.get(height)
-
-    def entries(self) -> Iterator[tuple[int, Position, bytes]]:
-        """Yield every entry of all segments, checked, from the first one on.
+    def entries(self, from_height: int) -> Iterator[tuple[int, bytes]]:
+        """Yield `(height, payload)` from a height on, up to the head as it is now.
 
         Raises:
-            CorruptLogError: Damage anywhere.
+            CorruptLogError: Damage at the entry that would come next.
         """
-        height = self._segments[0] if self._segments else 1
-        for segment in self._segments:
-            offset = 0
-            size = self._file(segment).size()
-            while offset < size:
-                payload = self._entry(segment, offset, height)
-                if payload is None:
-                    raise self._corrupt("the entry is not valid", segment, offset, height)
-                yield height, Position(segment, offset), payload
-                offset += HEADER_SIZE_BYTES + len(payload)
-                height += 1
+        for height in range(max(from_height, 1), self.head_height + 1):
+            yield height, self.read(height)
 
     def close(self) -> None:
         """Close the files."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        if self._last is not None:
+            self._last.file.close()
+        for segment in self._older.values():
+            segment.file.close()
+        self._older.clear()
+        self._last = None
+        self._is_broken = True
 
-    def _scan(self, segment: int, offset: int, height: int) -> int:
-        """Remember the entries from `offset` on; cut a torn tail; return the height after them."""
-        file = self._file(segment)
-        while offset < file.size():
-            payload = self._entry(segment, offset, height)
-            if payload is None:
-                torn = segment == self._segments[-1] and self._repair
-                if not torn or self._has_entry_after(segment, offset, height):
-                    raise self._corrupt("the entry is not valid", segment, offset, height)
-                with named_disk_errors(self._directory):
-                    file.truncate(offset)
-                    file.sync()
-                break
-            self._positions[height] = Position(segment, offset)
-            offset += HEADER_SIZE_BYTES + len(payload)
-            height += 1
-        return height
+    def _check_heads(self) -> None:
+        """Check that each segment names the one before.
 
-    def _entry(self, segment: int, offset: int, height: int) -> bytes | None:
-        """Return the payload of the entry at `offset`, or None if none of this height is there."""
-        file = self._file(segment)
-        with named_disk_errors(self._directory):
-            head = file.read(offset, HEADER_SIZE_BYTES)
-            if len(head) < HEADER_SIZE_BYTES or not head.startswith(MAGIC):
-                return None
-            if head[4] != VERSION or int.from_bytes(head[5:13], "big") != height:
-                return None
-            size = int.from_bytes(head[13:17], "big")
-            if size > PAYLOAD_SIZE_BYTES_MAX or offset + HEADER_SIZE_BYTES + size > file.size():
-                return None
-            payload = file.read(offset + HEADER_SIZE_BYTES, size)
-        digest = sha256(head[:17] + payload)[:DIGEST_SIZE_BYTES]
-        return payload if len(payload) == size and digest == head[17:] else None
+        Raises:
+            CorruptLogError: One is missing, or its head is damaged.
+        """
+        previous = 0
+        for first in self._first_heights:
+            with named_disk_errors(self._path(first)):
+                file = self._disk.open(str(self._path(first)), writable=False)
+                raw = file.read(0, SEGMENT_HEAD_SIZE_BYTES)
+                file.close()
+            head = parse_segment_head(raw)
+            if head is None or head.first_height != first:
+                raise _corrupt(Damage("the segment's head is not valid", 0, first), first)
+            if head.previous != previous:
+                raise _corrupt(Damage("a segment is missing before it", 0, first), first)
+            previous = first
 
-    def _has_entry_after(self, segment: int, offset: int, height: int) -> bool:
-        """Return whether a valid entry of a later height follows: then it is no torn tail."""
-        file = self._file(segment)
-        with named_disk_errors(self._directory):
-            rest = file.read(offset, file.size() - offset)
-        at = rest.find(MAGIC, 1)
-        while at >= 0:
-            later = int.from_bytes(rest[at + 5 : at + 13], "big")
-            if later > height and self._entry(segment, offset + at, later) is not None:
-                return True
-            at = rest.find(MAGIC, at + 1)
-        return False
+    def _load(self, first_height: int) -> _Segment:
+        """Open a segment and read it whole."""
+        path = self._path(first_height)
+        with named_disk_errors(path):
+            file = self._disk.open(str(path), writable=True)
+            data = file.read(0, file.size())
+        head = parse_segment_head(data[:SEGMENT_HEAD_SIZE_BYTES])
+        if head is None or head.first_height != first_height:
+            damage = Damage("the segment's head is not valid", 0, first_height)
+            raise _corrupt(damage, first_height)
+        return _Segment(file, first_height, head.salt, scan_segment(data, head.salt, first_height))
 
-    def _segment_for(self, height: int) -> tuple[int, LogFile]:
+    def _segment_of(self, height: int) -> _Segment:
+        """Return the segment with the entry, from the cache or the disk."""
+        last = self._last
+        if last is not None and height >= last.first_height:
+            return last
+        place = bisect_right(self._first_heights, height) - 1
+        first = self._first_heights[place]
+        segment = self._older.pop(first, None)
+        if segment is None:
+            segment = self._load(first)
+            while len(self._older) >= CACHED_SEGMENTS_MAX:
+                self._older.pop(next(iter(self._older))).file.close()
+        self._older[first] = segment
+        return segment
+
+    def _segment_for(self, height: int) -> _Segment:
         """Return the segment that takes the next entry, a new one if the last is full."""
-        if self._segments:
-            last = self._segments[-1]
-            file = self._file(last)
-            if file.size() < self._segment_size_bytes and (file.size() or last == height):
-                return last, file
-        if height not in self._segments:
-            self._segments.append(height)
+        last = self._last
+        if last is not None and not (last.offsets and last.file.size() >= self._segment_size_bytes):
+            return last
+        segment = self._create_segment(height, 0 if last is None else last.first_height)
+        with self._reading:
+            if last is not None:
+                self._older[last.first_height] = last
+            self._first_heights.append(height)
+            self._last = segment
+        return segment
+
+    def _create_segment(self, height: int, previous: int) -> _Segment:
+        """Make a segment so that after any crash it is there with its head, or not at all."""
         path = str(self._path(height))
-        if height in self._files:
-            self._files.pop(height).close()
-        self._files[height] = self._disk.create(path)
+        salt = Salt(self._new_salt())
+        file = self._disk.create(path + _TEMPORARY_SUFFIX)
+        file.append(make_segment_head(SegmentHead(height, previous, salt)))
+        file.sync()
+        self._disk.rename(path + _TEMPORARY_SUFFIX, path)
         self._disk.sync_directory(str(self._directory))
-        return height, self._files[height]
+        return _Segment(file, height, salt, (array("Q"), None))
 
-    def _is_blank(self, segment: int) -> bool:
-        return self._file(segment).size() == 0
+    def _path(self, first_height: int) -> Path:
+        return self._directory / segment_name(first_height)
 
-    def _file(self, segment: int) -> LogFile:
-        file = self._files.get(segment)
-        if file is None:
-            with named_disk_errors(self._path(segment)):
-                file = self._disk.open(str(self._path(segment)), writable=True)
-            self._files[segment] = file
-        return file
 
-    def _path(self, segment: int) -> Path:
-        return self._directory / _NAME.format(segment)
+def list_segments(disk: Disk, directory: Path) -> list[int]:
+    """Return the first heights of the segments in a directory, in order, and nothing else there."""
+    heights = [segment_height(name) for name in disk.list_directory(str(directory))]
+    return sorted(height for height in heights if height is not None)
 
-    def _corrupt(self, reason: str, segment: int, offset: int, height: int) -> CorruptLogError:
-        return CorruptLogError(reason, segment=_NAME.format(segment), offset=offset, height=height)
+
+def _corrupt(damage: Damage | TornTail, first_height: int) -> CorruptLogError:
+    reason = damage.reason if isinstance(damage, Damage) else "entries are cut off"
+    return CorruptLogError(
+        reason,
+        segment=segment_name(first_height),
+        offset=damage.offset,
+        height=damage.height,
+    )

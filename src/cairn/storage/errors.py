@@ -81,7 +81,7 @@ class CorruptCheckpointError(StorageError):
         """Say why, and how to rebuild."""
         super().__init__(
             f"checkpoint damaged: {reason} ({path})",
-            hint="checkpoint damaged: delete it and replay from the log (`cairn debug rebuild`)",
+            hint="delete the checkpoint (`cairn debug rebuild`): it is made again from the log",
         )
         self.path = path
 

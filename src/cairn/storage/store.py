@@ -19,22 +19,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cairn.ledger.changes import ChangeSet, StateReader
-from cairn.storage.block_log import BlockLog, Position
-from cairn.storage.checkpoint import Checkpoint
+from cairn.storage.block_log import BlockLog
+from cairn.storage.checkpoint import DATA_FILE, LOCK_FILE, MAP_SIZE_BYTES, Checkpoint
 from cairn.storage.disk import Disk, OSDisk
 from cairn.storage.errors import (
     CheckpointFailedError,
-    CorruptCheckpointError,
-    CorruptLogError,
     DirectoryInUseError,
     MisuseError,
     WrongFormatError,
     named_disk_errors,
 )
 from cairn.storage.layers import Layer, LayeredReader
+from cairn.storage.segment import TornTail
 
 FORMAT_TEXT = "cairn ledger directory 1\n"
+LOG_FOLDER = "blocks"
+CHECKPOINT_FOLDER = "checkpoint"
+_FORMAT_FILE = "FORMAT"
+_LOCK_FILE = "LOCK"
 _HEIGHT_SIZE_BYTES = 8
+_BACKLOG_FACTOR = 4
+"""Pending rows, in units of `checkpoint_rows`, at which execution waits for the checkpoint."""
+_ROOM_BYTES_PLENTY = 64 * 2**30
+"""Room in the checkpoint's map that pending rows, which are in memory, cannot fill."""
+_ROOM_BYTES_LEAST = 2**26
+_ROOM_FACTOR = 64
+"""Bytes of pages that LMDB may have to write anew for one byte of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +57,31 @@ class StoreSettings:
     """Pending rows after which they are written."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What a checkpoint's rows belong to."""
+
+    height: int
+    meta: bytes
+
+    def encoded(self) -> bytes:
+        return self.height.to_bytes(_HEIGHT_SIZE_BYTES, "big") + self.meta
+
+
 class LedgerStore:
-    """One ledger's storage. One thread executes and applies; views may be read by others."""
+    """One ledger's storage.
+
+    One thread, the writer, appends, applies, begins checkpoints and uses `reader`. Any thread may
+    read blocks and take views; a view is used by one thread at a time.
+    """
 
     def __init__(
-        self, directory: Path, *, disk: Disk | None = None, settings: StoreSettings | None = None
+        self,
+        directory: Path,
+        *,
+        disk: Disk | None = None,
+        settings: StoreSettings | None = None,
+        map_size_bytes: int = MAP_SIZE_BYTES,
     ) -> None:
         """Open the directory, making it if it does not exist or is empty.
 
@@ -62,50 +92,40 @@ class LedgerStore:
             ReadOnlyError, NoSpaceError, DiskFaultError: The disk refuses.
         """
         self.directory = directory
-        self._disk = disk if disk is not None else OSDisk()
         self._settings = settings if settings is not None else StoreSettings()
-        self._mutex = threading.RLock()
-        self._writer: threading.Thread | None = None
-        self._failure: BaseException | None = None
-        self._writing = 0  # how many of the oldest layers a checkpoint is writing
-        self._retired: list[LayeredReader] = []  # closed once the applying thread is done with them
+        self._mutex = threading.Lock()  # guards which layers and which snapshot there are
+        self._writer: _CheckpointWriter | None = None
+        self._is_failed = False
         with named_disk_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock_directory(directory)
+            OSDisk().make_directory(str(directory))
+        self._lock = _lock_directory(directory)
         try:
             _check_format(directory)
-            self._checkpoint = Checkpoint(directory / "checkpoint")
-            self._log = BlockLog(self._disk, directory / "blocks")
-            self._open_log()
+            self._checkpoint = Checkpoint(
+                directory / CHECKPOINT_FOLDER, map_size_bytes=map_size_bytes
+            )
+            self._open(disk if disk is not None else OSDisk())
         except BaseException:
             os.close(self._lock)
             raise
-        self._layers: list[Layer] = [Layer()]
-        self._base = self._checkpoint.snapshot()
-        self._reader = LayeredReader(self._layers, self._base)
-        self._applied_height = self.checkpoint_height
-        self._applied_meta = self.checkpoint_meta
 
-    def _open_log(self) -> None:
-        meta = self._checkpoint.meta()
-        self.checkpoint_height = 0
-        """Height that the checkpoint holds; 0 for none, or for the founding state alone."""
-        self.checkpoint_meta: bytes | None = None
-        """What was given to `apply` with the checkpoint's last block."""
-        known: Position | None = None
-        if meta is not None:
-            self.checkpoint_height = int.from_bytes(meta[:_HEIGHT_SIZE_BYTES], "big")
-            self.checkpoint_meta = meta[_HEIGHT_SIZE_BYTES:]
-            if self.checkpoint_height:
-                known = self._stored_position(self.checkpoint_height)
-        self._log.open(self.checkpoint_height if known else 0, known)
-        if self._log.head_height < self.checkpoint_height:
-            raise CorruptLogError(
-                f"the log ends before the checkpoint at height {self.checkpoint_height}",
-                segment="blocks",
-                offset=0,
-                height=self._log.head_height,
-            )
+    def _open(self, disk: Disk) -> None:
+        try:
+            stamp = read_stamp(self._checkpoint)
+            self.checkpoint_height = 0 if stamp is None else stamp[0]
+            """Height that the checkpoint holds; 0 for none, or for the founding state alone."""
+            self.checkpoint_meta: bytes | None = None if stamp is None else stamp[1]
+            """What was given to `apply` with the checkpoint's last block; None if there is none."""
+            self._log = BlockLog(disk, self.directory / LOG_FOLDER)
+            self._log.open(self.checkpoint_height)
+            self._applied_height = self.checkpoint_height
+            self._applied_meta = self.checkpoint_meta
+            self._active = Layer()
+            self._frozen: Layer | None = None
+            self._reader = LayeredReader((self._active,), self._checkpoint.snapshot())
+        except BaseException:
+            self._checkpoint.close()
+            raise
 
     @property
     def head_height(self) -> int:
@@ -118,17 +138,24 @@ class LedgerStore:
         return self._applied_height
 
     @property
+    def torn_tail(self) -> TornTail | None:
+        """What an interrupted append had left at the end of the log, cut when it was opened."""
+        return self._log.torn_tail
+
+    @property
     def reader(self) -> StateReader:
-        """The rows after the last block applied, for the thread that applies."""
+        """The rows after the last block applied, for the writer; valid until its next call."""
         return self._reader
 
     def append_block(self, height: int, payload: bytes) -> None:
         """Append a block to the log, durably: the commit point.
 
         Raises:
-            NoSpaceError, ReadOnlyError, DiskFaultError: It is not there; nothing has changed.
+            NoSpaceError, ReadOnlyError, DiskFaultError: It may not be there: the node stops, and
+                finds out when it opens the directory again.
+            StorageError: A checkpoint could not be written.
         """
-        self._check_writer()
+        self._collect()
         self._log.append(height, payload)
         self._log.sync()
 
@@ -136,23 +163,37 @@ class LedgerStore:
         """Lay a block's changes over the rows; `meta` is what a checkpoint keeps beside them.
 
         The founding state is applied at height 0.
+
+        Raises:
+            MisuseError: The height does not follow, or is not in the log.
+            StorageError: A checkpoint could not be written.
         """
+        self._collect()
         if height != self._applied_height + 1 and not (height == 0 and self._applied_meta is None):
             raise MisuseError(f"height {height} applied after {self._applied_height}")
         if height > self._log.head_height:
             raise MisuseError(f"height {height} is applied before it is in the log")
         with self._mutex:
-            self._layers[0].add(changes)
+            self._active.add(changes)
             self._applied_height = height
             self._applied_meta = meta
 
     def maybe_checkpoint(self) -> None:
-        """Begin a checkpoint in the background if enough is pending."""
-        self._check_writer()
-        pending = self._applied_height - self.checkpoint_height
-        rows = self._layers[0].row_count()
-        enough = pending >= self._settings.checkpoint_blocks
-        if self._writer is None and (enough or rows >= self._settings.checkpoint_rows):
+        """Begin a checkpoint in the background if enough is pending.
+
+        If much more than that is pending because the last one is still being written, wait for it.
+
+        Raises:
+            StorageError: A checkpoint could not be written.
+        """
+        self._collect()
+        rows = self._active.row_count()
+        if self._writer is not None and rows >= _BACKLOG_FACTOR * self._settings.checkpoint_rows:
+            self._collect(wait=True)
+        blocks = self._applied_height - self.checkpoint_height
+        if self._writer is None and (
+            blocks >= self._settings.checkpoint_blocks or rows >= self._settings.checkpoint_rows
+        ):
             self._begin_checkpoint()
 
     def checkpoint(self) -> None:
@@ -161,19 +202,17 @@ class LedgerStore:
         Raises:
             StorageError: It could not be written.
         """
-        self._finish_writer()
-        if self._applied_meta is not None and (
-            self._applied_height > self.checkpoint_height or self.checkpoint_meta is None
-        ):
+        self._collect(wait=True)
+        if self._applied_meta != self.checkpoint_meta or self._active.row_count():
             self._begin_checkpoint()
-            self._finish_writer()
+            self._collect(wait=True)
 
     def view(self) -> LayeredReader:
-        """Return the rows as they are now, to be read by any one thread and closed after use."""
+        """Return the rows as they are now, for one thread to read and to close after use."""
         with self._mutex:
-            if self._layers[0].tables or self._layers[0].row_count():
-                self._push_layer()
-            return LayeredReader(self._layers[1:], self._checkpoint.snapshot())
+            layers = (self._active,) if self._frozen is None else (self._active, self._frozen)
+            snapshot = self._checkpoint.snapshot()
+            return LayeredReader(layers, snapshot, self._active.overwritten())
 
     def block(self, height: int) -> bytes:
         """Return the payload of a block in the log.
@@ -181,166 +220,187 @@ class LedgerStore:
         Raises:
             CorruptLogError: It is damaged.
         """
-        with self._mutex:
-            return self._log.read(height, self._position(height))
+        return self._log.read(height)
 
     def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
-        """Yield `(height, payload)` of the log's blocks from a height on."""
-        for height in range(max(1, from_height), self._log.head_height + 1):
-            yield height, self.block(height)
+        """Yield `(height, payload)` of the log's blocks from a height on.
+
+        Raises:
+            CorruptLogError: The next one is damaged.
+        """
+        return self._log.entries(from_height)
 
     def close(self) -> None:
-        """Close everything; what is pending stays in the log."""
+        """Close everything; views expire. What is pending stays in the log.
+
+        Raises:
+            StorageError: A checkpoint that was being written failed.
+        """
         try:
-            self._finish_writer()
+            if not self._is_failed:
+                self._collect(wait=True)
         finally:
-            self._reader.close()
-            self._log.close()
-            self._checkpoint.close()
-            os.close(self._lock)
-
-    def _position(self, height: int) -> Position:
-        position = self._log.position(height)
-        if position is not None:
-            return position
-        stored = self._stored_position(height) if 0 < height <= self._log.head_height else None
-        if stored is None:
-            raise MisuseError(f"the log has no block {height}")
-        return stored
-
-    def _stored_position(self, height: int) -> Position | None:
-        snapshot = self._checkpoint.snapshot()
-        try:
-            raw = snapshot.get("index", _position_key(height))
-        finally:
-            snapshot.close()
-        if raw is None:
-            return None
-        return Position(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
-
-    def _push_layer(self) -> None:
-        """Freeze the newest layer and lay an empty one over it; merge when they become many."""
-        if len(self._layers) > 4:
-            merged = Layer()
-            for layer in reversed(self._layers[: len(self._layers) - self._writing]):
-                merged.add(layer.changes)
-            self._layers = [merged, *self._layers[len(self._layers) - self._writing :]]
-        self._layers = [Layer(), *self._layers]
-        self._reader = LayeredReader(self._layers, self._base)
+            with self._mutex:
+                self._reader.close()
+                self._log.close()
+                self._checkpoint.close()
+                os.close(self._lock)
 
     def _begin_checkpoint(self) -> None:
+        """Freeze the layer, lay an empty one over it and let a thread write the frozen one."""
+        assert self._frozen is None
+        assert self._applied_meta is not None
+        frozen = self._active
+        self._make_room(frozen)
         with self._mutex:
-            self._push_layer()
-            self._writing = len(self._layers) - 1
-            merged = Layer()
-            for layer in reversed(self._layers[1:]):
-                merged.add(layer.changes)
-            height, meta = self._applied_height, self._applied_meta
-            assert meta is not None
-            for at in range(self.checkpoint_height + 1, height + 1):
-                position = self._log.position(at)
-                if position is not None:
-                    merged.changes.index[_position_key(at)] = position.segment.to_bytes(
-                        8, "big"
-                    ) + position.offset.to_bytes(8, "big")
-        stamped = height.to_bytes(_HEIGHT_SIZE_BYTES, "big") + meta
-
-        def write() -> None:
-            try:
-                self._checkpoint.write(merged.changes, stamped)
-            except BaseException as error:  # noqa: BLE001 - raised again on the thread that applies
-                self._failure = error
-                return
-            self._checkpoint_written(height, meta)
-
-        self._writer = threading.Thread(target=write, name="cairn-checkpoint", daemon=True)
+            self._frozen, self._active = frozen, Layer()
+            self._relayer()
+        stamp = _Stamp(self._applied_height, self._applied_meta)
+        self._writer = _CheckpointWriter(self._checkpoint, frozen.changes, stamp)
         self._writer.start()
 
-    def _checkpoint_written(self, height: int, meta: bytes) -> None:
-        """Drop the layers that the checkpoint now holds."""
+    def _make_room(self, layer: Layer) -> None:
+        """Let the checkpoint's map grow, if it must and no view is open."""
+        room_bytes = self._checkpoint.room_bytes()
+        if room_bytes >= _ROOM_BYTES_PLENTY:
+            return
+        size_bytes = layer.size_bytes()
+        if room_bytes >= _ROOM_FACTOR * size_bytes + _ROOM_BYTES_LEAST:
+            return
         with self._mutex:
-            old = self._reader
-            self._layers = self._layers[: len(self._layers) - self._writing]
-            self._writing = 0
-            self._base = self._checkpoint.snapshot()
-            self._reader = LayeredReader(self._layers, self._base)
-            self.checkpoint_height = height
-            self.checkpoint_meta = meta
-            self._log.forget_positions(height)
-            self._retired.append(old)
+            self._reader.close()
+            self._checkpoint.grow(_ROOM_FACTOR * size_bytes + _ROOM_BYTES_LEAST)
+            self._reader = LayeredReader((layer,), self._checkpoint.snapshot())
 
-    def _check_writer(self) -> None:
-        """Collect a finished checkpoint; its failure stops the node here."""
-        writer = self._writer
-        if writer is not None and not writer.is_alive():
-            self._finish_writer()
-        if self._failure is not None:
+    def _collect(self, *, wait: bool = False) -> None:
+        """Drop the layer that a finished checkpoint holds; raise what stopped one.
+
+        Only the writer does this, so that its reader never changes under it.
+        """
+        if self._is_failed:
             raise CheckpointFailedError(
-                f"the checkpoint could not be written: {self._failure}",
-                hint="see the hint of the cause; the block log holds everything acknowledged",
-            ) from self._failure
+                f"no checkpoint of {self.directory} could be written",
+                hint="stop the node and see to the failure reported first; the log has everything",
+            )
+        writer = self._writer
+        if writer is None or (writer.is_alive() and not wait):
+            return
+        writer.join()
+        self._writer = None
+        if writer.failure is not None:
+            self._is_failed = True
+            raise writer.failure
+        with self._mutex:
+            self._frozen = None
+            self.checkpoint_height = writer.stamp.height
+            self.checkpoint_meta = writer.stamp.meta
+            self._relayer()
 
-    def _finish_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.join()
-        for reader in self._retired:
-            reader.close()
-        self._retired.clear()
-        if self._failure is not None:
-            raise self._failure
+    def _relayer(self) -> None:
+        """Let the writer's reader see the layers and the checkpoint as they are now."""
+        old = self._reader
+        layers = (self._active,) if self._frozen is None else (self._active, self._frozen)
+        self._reader = LayeredReader(layers, self._checkpoint.snapshot())
+        old.close()
+
+
+class _CheckpointWriter(threading.Thread):
+    """Writes one layer to the checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, changes: ChangeSet, stamp: _Stamp) -> None:
+        super().__init__(name="cairn-checkpoint", daemon=True)
+        self._checkpoint = checkpoint
+        self._changes = changes
+        self.stamp = stamp
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Write; a failure is kept for the thread that waits for it."""
+        try:
+            self._checkpoint.write(self._changes, self.stamp.encoded())
+        except BaseException as error:  # noqa: BLE001 - raised again by the store's writer
+            self.failure = error
+
+
+def read_stamp(checkpoint: Checkpoint) -> tuple[int, bytes] | None:
+    """Return height and meta that a checkpoint's rows belong to; None if it is empty."""
+    raw = checkpoint.meta()
+    if raw is None:
+        return None
+    return int.from_bytes(raw[:_HEIGHT_SIZE_BYTES], "big"), raw[_HEIGHT_SIZE_BYTES:]
 
 
 def rebuild(directory: Path) -> None:
-    """Remove a damaged checkpoint, so that opening the store replays the whole log.
+    """Remove the checkpoint, so that opening the store replays the whole log.
 
     Raises:
         DirectoryInUseError: Another process has the directory open.
-        CorruptCheckpointError: Its files cannot be removed.
+        WrongFormatError: It is not a ledger directory.
+        ReadOnlyError, DiskFaultError: Its files cannot be removed.
     """
-    with named_disk_errors(directory):
-        lock = _lock_directory(directory)
+    path = directory / CHECKPOINT_FOLDER
+    lock = lock_ledger(directory)
     try:
-        for name in ("data.mdb", "lock.mdb"):
-            (directory / "checkpoint" / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise CorruptCheckpointError(str(error), directory / "checkpoint") from error
+        with named_disk_errors(path):
+            for name in (DATA_FILE, LOCK_FILE):
+                (path / name).unlink(missing_ok=True)
     finally:
         os.close(lock)
 
 
-def _position_key(height: int) -> bytes:
-    return b"b" + height.to_bytes(8, "big")
+def lock_ledger(directory: Path) -> int:
+    """Return the descriptor that holds a ledger directory's lock; closing it lets go.
+
+    Raises:
+        WrongFormatError: It is not a ledger directory.
+        DirectoryInUseError: Another process, or another store of this one, holds it.
+        ReadOnlyError, NoSpaceError, DiskFaultError: The disk refuses.
+    """
+    if not (directory / _FORMAT_FILE).is_file():
+        raise WrongFormatError(
+            f"{directory} is not a ledger directory",
+            hint="name the directory that `cairn init` made",
+        )
+    lock = _lock_directory(directory)
+    try:
+        _check_format(directory)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _lock_directory(directory: Path) -> int:
-    """Return the descriptor that holds the directory's lock.
+    """Return the descriptor that holds a directory's lock.
 
     Raises:
-        DirectoryInUseError: Another process holds it.
+        DirectoryInUseError: Another process, or another store of this one, holds it.
     """
-    descriptor = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise DirectoryInUseError(directory, int(text) if text.isdigit() else None) from error
-    except OSError:
-        os.close(descriptor)
-        raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    path = directory / _LOCK_FILE
+    with named_disk_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise DirectoryInUseError(directory, int(text) if text.isdigit() else None) from error
+        except OSError:
+            os.close(descriptor)
+            raise
     return descriptor
 
 
 def _check_format(directory: Path) -> None:
-    """Check the layout's version, or write it into an empty directory.
+    """Check the layout's version, or write it, durably, into an empty directory.
 
     Raises:
         WrongFormatError: Something else lies there.
     """
-    path = directory / "FORMAT"
+    path = directory / _FORMAT_FILE
+    unfinished = directory / f"{_FORMAT_FILE}.new"
     with named_disk_errors(path):
         if path.exists():
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -350,10 +410,19 @@ def _check_format(directory: Path) -> None:
                     hint=f"this version reads {FORMAT_TEXT.strip()!r}; use the one that made it",
                 )
             return
-        others = sorted(entry.name for entry in directory.iterdir() if entry.name != "LOCK")
+        names = sorted(entry.name for entry in directory.iterdir())
+        others = [name for name in names if name not in (_LOCK_FILE, unfinished.name)]
         if others:
             raise WrongFormatError(
                 f"{directory} is not a ledger directory: it holds {others[0]}",
                 hint="choose an empty directory, or the one that `cairn init` made",
             )
-        path.write_text(FORMAT_TEXT, encoding="utf-8")
+        disk = OSDisk()
+        file = disk.create(str(unfinished))
+        try:
+            file.append(FORMAT_TEXT.encode())
+            file.sync()
+        finally:
+            file.close()
+        disk.rename(str(unfinished), str(path))
+        disk.sync_directory(str(directory))
