@@ -211,7 +211,9 @@ def _predictions(story: Story) -> None:
     version = _live_version(story, "fraud")
     digest = input_commitment(SALT, version, FEATURES)
     score_ppm = 1_000
-    chain.done("pia", RecordPrediction("fraud", version, digest, score_ppm, policy_digest("ours")))
+    ours = policy_digest("ours")
+    chain.done("pia", RecordPrediction("fraud", version, digest, score_ppm - 1, ours))  # a lie
+    chain.done("pia", RecordPrediction("fraud", version, digest, score_ppm, ours))
 
 
 def _live_version(story: Story, deployment: str) -> bytes:
@@ -313,7 +315,9 @@ class Told:
 
 def bundle_of(source: Source, claim: Claim, *, extends_size: int | None = None) -> bytes:
     """Return the bundle of a claim; rows are disclosed in part."""
-    disclosure = disclose(2, ("number", "amount", "branch")) if isinstance(claim, RowClaim) else None
+    disclosure = (
+        disclose(2, ("number", "amount", "branch")) if isinstance(claim, RowClaim) else None
+    )
     return prove(source, claim, disclosure=disclosure, extends_size=extends_size)
 
 

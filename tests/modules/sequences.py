@@ -15,7 +15,7 @@ from cairn.primitives.hashes import Digest, sha256
 from cairn.primitives.signatures import SigningKey
 from tests.modules.bank.world import CUSTOMERS, PSEUDONYMS
 from tests.modules.bank.world import bank as found_bank
-from tests.modules.harness import PEOPLE, Outcome, key_of
+from tests.modules.harness import PEOPLE, Harness, Outcome, key_of
 
 T = TypeVar("T")
 STEP_SIZE_BYTES = 24
@@ -51,8 +51,8 @@ class Choices:
 class World:
     """A bank with two replicas, and the things that messages can refer to."""
 
-    def __init__(self, *, replicas: int = 2) -> None:
-        self.ledger = found_bank(
+    def __init__(self, *, replicas: int = 2, ledger: Harness | None = None) -> None:
+        self.ledger = ledger or found_bank(
             replicas=replicas,
             parameters={
                 "bank.expiries_per_block_max": 3,
@@ -129,13 +129,17 @@ class World:
         names = [name for name, actor in actors if actor.account in accounts]
         return names or (("ann",) if accounts else ())
 
+    def makers(self) -> "Sequence[tuple[Sequence[str], Maker]]":
+        """Return who sends what; each is equally likely."""
+        return MAKERS
+
     def submit(self, raw: bytes) -> None:
         """Make a transaction from bytes and let it wait."""
         choices = Choices(raw)
         operations = []
         sender = ""
         for _ in range(1 + choices.number(3) // 2):
-            senders, make = choices.pick(MAKERS)
+            senders, make = choices.pick(self.makers())
             operations.append(make(self, choices))
             likely = self.likely_senders(operations[-1]) or senders
             sender = sender or choices.pick(likely if choices.number(8) else SENDERS)

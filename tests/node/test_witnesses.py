@@ -1,6 +1,10 @@
 """A node and its witness over loopback HTTP."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -205,3 +209,31 @@ def test_the_witness_speaks_tlog_witness(witness: Witness) -> None:
         assert http.get(f"{url}/checkpoint", params={"origin": "nobody"}).status_code == 404
         assert http.get(f"{url}/key").text.strip() == witness.verifier_key
         assert "bank-abcdef" in http.get(f"{url}/origins").text
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from cairn.engine.embedded import SystemClock
+from cairn.node.server import serve_witness
+from cairn.node.witness import Witness
+from tests.node.test_witnesses import NAME, WITNESS
+witness = Witness(Path(sys.argv[1]), NAME, WITNESS, clock=SystemClock())
+serve_witness(witness, "127.0.0.1", 0, lambda port: print(port, flush=True))
+"""
+
+
+def test_the_witness_process_ends_in_good_order(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(tmp_path / "w")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "src:."},
+    )
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+    assert httpx.get(f"{url}/key", trust_env=False).text.startswith(NAME)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    process.stdout.close()

@@ -136,18 +136,7 @@ class Node:
         self._listeners: list[Callable[[int], None]] = []
         self._fault_listeners: list[Callable[[], None]] = []
         power = check_validator(self._founding, key)
-        self._witnesses = Witnesses(
-            tuple(parse_peer(text) for text in settings.witnesses.peers),
-            directory=directory,
-            origin=self._founding.chain_id,
-            key=key,
-            settings=settings.witnesses,
-        )
-        try:
-            self._witnesses.check_not_rolled_back(self._block_hash_at)
-        except BaseException:
-            self._witnesses.stop()
-            raise
+        self._witnesses = self._make_witnesses(key)
         self._application = LedgerApplication(
             opened.ledger,
             self._keeper,
@@ -172,6 +161,28 @@ class Node:
         if options.start:
             self.engine.start()
             self._witnesses.start(self._proving_view, self._fail)
+
+    def _make_witnesses(self, key: SigningKey) -> Witnesses:
+        """Return the configured witnesses, none of which holds a head that the log lacks.
+
+        Raises:
+            ConfigurationError: A witness is not given as URL and verifier key.
+            RolledBackError: One of them does.
+        """
+        settings = self.settings.witnesses
+        witnesses = Witnesses(
+            tuple(parse_peer(text) for text in settings.peers),
+            directory=self.directory,
+            origin=self._founding.chain_id,
+            key=key,
+            settings=settings,
+        )
+        try:
+            witnesses.check_not_rolled_back(self._block_hash_at)
+        except BaseException:
+            witnesses.stop()
+            raise
+        return witnesses
 
     # Life
 

@@ -20,6 +20,8 @@ from cairn.node.errors import ConfigurationError
 from cairn.node.node import Node
 from cairn.node.routes import node_application
 from cairn.node.settings import ServerSettings
+from cairn.node.witness import Witness
+from cairn.node.witness_server import witness_application
 
 EXIT_DONE = 0
 EXIT_FAULT = 70
@@ -56,6 +58,20 @@ def serve_node(node: Node, settings: ServerSettings, ready: Callable[[], None]) 
     finally:
         node.close()
     return EXIT_DONE if node.fault is None else EXIT_FAULT
+
+
+def serve_witness(witness: Witness, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Serve a witness until a signal, then close it; `ready` is called with the port.
+
+    Raises:
+        ConfigurationError: The address cannot be listened on.
+    """
+    try:
+        with listen_on_port(host, port) as listener:
+            ready(listener.getsockname()[1])
+            serve(witness_application(witness), [listener])
+    finally:
+        witness.close()
 
 
 def serve(

@@ -77,6 +77,11 @@ class OSLogFile:
         self._descriptor = descriptor
         self._size = os.fstat(descriptor).st_size
 
+    @property
+    def descriptor(self) -> int:
+        """The system's descriptor."""
+        return self._descriptor
+
     def append(self, data: bytes) -> None:
         """Write at the end; the system may take the bytes in several parts."""
         rest = memoryview(data)

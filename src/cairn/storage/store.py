@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cairn.ledger.changes import ChangeSet, StateReader
-from cairn.storage.block_log import BlockLog
+from cairn.storage.block_log import SEGMENT_SIZE_BYTES, BlockLog
 from cairn.storage.checkpoint import DATA_FILE, LOCK_FILE, MAP_SIZE_BYTES, Checkpoint
 from cairn.storage.disk import Disk, OSDisk
 from cairn.storage.errors import (
@@ -82,8 +82,16 @@ class LedgerStore:
         disk: Disk | None = None,
         settings: StoreSettings | None = None,
         map_size_bytes: int = MAP_SIZE_BYTES,
+        segment_size_bytes: int = SEGMENT_SIZE_BYTES,
     ) -> None:
         """Open the directory, making it if it does not exist or is empty.
+
+        Args:
+            directory: The ledger's own directory.
+            disk: Where the log is; the checkpoint is always on the real disk.
+            settings: When checkpoints are written.
+            map_size_bytes: Address space of the checkpoint at first; small only in tests.
+            segment_size_bytes: Size of the log's files; small only in tests.
 
         Raises:
             DirectoryInUseError: Another process has it open.
@@ -104,19 +112,21 @@ class LedgerStore:
             self._checkpoint = Checkpoint(
                 directory / CHECKPOINT_FOLDER, map_size_bytes=map_size_bytes
             )
-            self._open(disk if disk is not None else OSDisk())
+            self._open(disk if disk is not None else OSDisk(), segment_size_bytes)
         except BaseException:
             os.close(self._lock)
             raise
 
-    def _open(self, disk: Disk) -> None:
+    def _open(self, disk: Disk, segment_size_bytes: int) -> None:
         try:
             stamp = read_stamp(self._checkpoint)
             self.checkpoint_height = 0 if stamp is None else stamp[0]
             """Height that the checkpoint holds; 0 for none, or for the founding state alone."""
             self.checkpoint_meta: bytes | None = None if stamp is None else stamp[1]
             """What was given to `apply` with the checkpoint's last block; None if there is none."""
-            self._log = BlockLog(disk, self.directory / LOG_FOLDER)
+            self._log = BlockLog(
+                disk, self.directory / LOG_FOLDER, segment_size_bytes=segment_size_bytes
+            )
             self._log.open(self.checkpoint_height)
             self._applied_height = self.checkpoint_height
             self._applied_meta = self.checkpoint_meta

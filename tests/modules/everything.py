@@ -1,0 +1,304 @@
+"""Sequences of messages of all modules, made from bytes, over one founded ledger.
+
+Identity's and the bank's come from `sequences`; here are those of data, training, models, inference,
+screening and rules, and the next step of the straight way on which a model and a rule go live.
+"""
+
+from collections.abc import Callable, Sequence
+
+from cairn.exact.models import encode_model
+from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
+from cairn.ledger.messages import Message
+from cairn.ledger.transactions import ATOMIC, INDEPENDENT
+from cairn.modules.bank.messages import OpenEscrow
+from cairn.modules.data.messages import GrantUse, RecordUse, RevokeUse, WithdrawDataset
+from cairn.modules.data.queries import get_dataset, list_changes
+from cairn.modules.identity.api import list_approvers
+from cairn.modules.identity.messages import Approve
+from cairn.modules.inference.messages import RecordPrediction, Score
+from cairn.modules.models.messages import (
+    CreateDeployment,
+    DropUpload,
+    Promote,
+    RegisterVersion,
+    RetireVersion,
+    RollBack,
+    SealModel,
+)
+from cairn.modules.models.queries import get_deployment, get_sealed, get_upload, list_versions
+from cairn.modules.models.records import model_digest, promotion_subject
+from cairn.modules.rules.messages import (
+    ActivateRule,
+    RetireRule,
+    SubmitRule,
+    SwitchAllRules,
+    SwitchRule,
+)
+from cairn.modules.rules.queries import get_live, get_name, get_rule
+from cairn.modules.rules.records import ACTIVATION, activation_subject, rule_digest
+from cairn.modules.screening.messages import RecordOutcome
+from cairn.modules.training.queries import list_runs
+from cairn.primitives.hashes import sha256
+from tests.modules.founding import (
+    CUSTOMERS,
+    amount_model,
+    chunks_of,
+    customer,
+    dataset_message,
+    found,
+    hold_rule,
+    pay,
+    run_message,
+)
+from tests.modules.sequences import HOUR_MS, MAKERS, SENDERS, Choices, Maker, World
+
+OWNERS = ("dana", "dana", "dora", "dev")
+DEVELOPERS = ("dev", "dev", "dirk", "pia")
+RISKS = ("rick", "rick", "rita", "cora")
+DEPLOYMENTS = ("fraud", "other")
+LABELS = ("fraud", "genuine")
+NOTHING = b"\xee" * 20
+MODELS = [encode_model(amount_model(ppm)) for ppm in (1, 400, 1_000)]
+RULES = [
+    hold_rule("scored", Compare("model:fraud", ">=", 200_000), daily_cap=4),
+    hold_rule("big", Compare("field:amount_units", ">=", 900), actions=[Refuse("big")]),
+    hold_rule(
+        "fast",
+        Compare("feature:payer_count_1h", ">=", 2),
+        actions=[Hold(HOUR_MS, "settle"), Freeze("payee", HOUR_MS), Emit("fast")],
+        daily_cap=4,
+        priority=1,
+    ),
+]
+PARAMETERS = {
+    "bank.booked_at_skew_ms_max": HOUR_MS,
+    "bank.expiries_per_block_max": 3,
+    "bank.hold_ms_max": 24 * HOUR_MS,
+    "bank.hold_renewals_max": 1,
+}
+
+
+class Everything(World):
+    """A ledger of all modules; payments are judged by its own rules."""
+
+    def __init__(self, *, replicas: int = 1, check_invariants: bool = True) -> None:
+        """Found it."""
+        ledger = found(replicas=replicas, parameters=PARAMETERS, check_invariants=check_invariants)
+        super().__init__(ledger=ledger)
+
+    def makers(self) -> Sequence[tuple[Sequence[str], Maker]]:
+        """Return who sends what."""
+        return (*MAKERS, *OTHER_MAKERS)
+
+    def submit(self, raw: bytes) -> None:
+        """Make a transaction from bytes: any message, or the next step of the straight way."""
+        choices = Choices(raw[1:])
+        kind = (raw[0] if raw else 0) % 4
+        if kind == 0:
+            super().submit(raw[1:])
+        elif kind == 1:
+            self._send("pia", [_payment(self, choices) for _ in range(1 + choices.number(4))], choices)
+        else:
+            sender, message = next_step(self, choices)
+            self._send(sender, [message], choices)
+
+    def _send(self, sender: str, operations: list[Message], choices: Choices) -> None:
+        key = self.keys.get(self.open_key(self.ledger.id(sender), choices))
+        mode = choices.pick((INDEPENDENT, ATOMIC))
+        self.ledger.submit(sender, *operations, key=key, lane=choices.number(2), mode=mode)
+        self.waiting.append(tuple(operations))
+
+    def any_id(self, ids: Sequence[bytes], choices: Choices) -> bytes:
+        """Return one of the newest ids, seldom one that nothing has."""
+        return choices.pick(ids[-4:]) if ids and choices.number(8) else NOTHING
+
+    def datasets(self) -> list[bytes]:
+        """Return the datasets that stand."""
+        context = self.ledger.context()
+        ids = dict.fromkeys(entry.dataset for _, entry in list_changes(context))
+        rows = {dataset: get_dataset(context, dataset) for dataset in ids}
+        return [dataset for dataset, row in rows.items() if row is not None and not row.withdrawn_ms]
+
+    def versions(self) -> list[bytes]:
+        """Return the versions of models."""
+        entries = list_versions(self.ledger.context())
+        return list(dict.fromkeys(entry.version for _, entry in entries))
+
+    def runs(self, digest: bytes) -> list[bytes]:
+        """Return the runs that made a model."""
+        runs = list_runs(self.ledger.context())
+        return [entry.run for _, entry in runs if entry.model_digest == digest]
+
+
+def _payment(world: World, choices: Choices) -> Message:
+    payer, payee = choices.number(CUSTOMERS), choices.number(CUSTOMERS)
+    amount_units = 1 + choices.number(256) * (1 + choices.number(8))
+    if choices.number(8) == 1:
+        now = world.ledger.head.time_ms
+        parties = customer(payer), customer(payee)
+        return OpenEscrow(*parties, "eur", amount_units, now, now + HOUR_MS, arbiter=None)
+    return pay(world.ledger, payer, payee, amount_units)
+
+
+# The straight way
+
+
+def next_step(world: Everything, choices: Choices) -> tuple[str, Message]:
+    """Return what is still to be done before a model or a rule is live, and who does it."""
+    digest_of = choices.number(len(MODELS))
+    steps: list[Callable[[Everything, int, Choices], tuple[str, Message] | None]]
+    steps = [_bring_a_model_in, _promote, _activate]
+    for step in steps[choices.number(3) :]:
+        found_step = step(world, digest_of, choices)
+        if found_step is not None:
+            return found_step
+    return "pia", _payment(world, choices)
+
+
+def _bring_a_model_in(
+    world: Everything, model: int, choices: Choices
+) -> tuple[str, Message] | None:
+    context, raw = world.ledger.context(), MODELS[model]
+    digest = model_digest(raw)
+    if not world.datasets():
+        return "dana", dataset_message("payments", 1 + choices.number(200))
+    if get_sealed(context, digest) is None:
+        upload = get_upload(context, world.id("dev"), digest)
+        chunks = chunks_of(raw, len(raw) // 2 + 1)
+        if upload is not None and upload.present_count == len(chunks):
+            return "dev", SealModel(digest, len(raw))
+        return "dev", chunks[0 if upload is None else choices.number(2)]
+    if not world.runs(digest):
+        return "dev", run_message(world.datasets()[-1], digest)
+    if not choices.number(2) or len(world.versions()) < 2:
+        return "dev", RegisterVersion("fraud", world.runs(digest)[-1], digest, sha256(b"card"))
+    return None
+
+
+def _promote(world: Everything, _: int, choices: Choices) -> tuple[str, Message] | None:
+    context, versions = world.ledger.context(), world.versions()
+    deployment = choices.pick(DEPLOYMENTS)
+    row = get_deployment(context, deployment)
+    if row is None:
+        return "dev", CreateDeployment(deployment, "model", "")
+    waiting = [version for version in versions if version != row.current]
+    if not waiting:
+        return None
+    subject = promotion_subject(deployment, waiting[-1], row.change_count)
+    approvers = list_approvers(context, row.policy, subject)
+    for name in ("cora", "rick", "vera"):
+        if world.id(name) not in approvers:
+            return name, Approve(row.policy, subject)
+    return "dev", Promote(deployment, waiting[-1])
+
+
+def _activate(world: Everything, which: int, _: Choices) -> tuple[str, Message] | None:
+    context, name = world.ledger.context(), RULES[which].name
+    row, live = get_name(context, name), get_live(context, name)
+    if row is None:
+        return "rick", SubmitRule(encode_rule(RULES[which]))
+    if live is not None and live.version == row.version_count:
+        return None
+    stored = get_rule(context, name, row.version_count)
+    assert stored is not None
+    digest = rule_digest(stored.raw)
+    subject = activation_subject(name, row.version_count, digest, row.activation_count)
+    approvers = list_approvers(context, ACTIVATION, subject)
+    for person in ("cora", "vera"):
+        if world.id(person) not in approvers:
+            return person, Approve(ACTIVATION, subject)
+    return "rick", ActivateRule(name, row.version_count)
+
+
+# Any message at any time
+
+
+def _of(world: World) -> Everything:
+    assert isinstance(world, Everything)
+    return world
+
+
+def _dataset(world: World, choices: Choices) -> bytes:
+    return _of(world).any_id(_of(world).datasets(), choices)
+
+
+def _version(world: World, choices: Choices) -> bytes:
+    return _of(world).any_id(_of(world).versions(), choices)
+
+
+def _digest(choices: Choices) -> bytes:
+    return model_digest(choices.pick(MODELS))
+
+
+def _consent(world: World, choices: Choices) -> Message:
+    dataset, account = _dataset(world, choices), world.id(choices.pick(("dirk", "cora")))
+    until_ms = world.ledger.head.time_ms + choices.number(9) * HOUR_MS
+    return GrantUse(dataset, account, "training", until_ms)
+
+
+def _chunk(_: World, choices: Choices) -> Message:
+    raw = choices.pick(MODELS)
+    return choices.pick(chunks_of(raw, len(raw) // (1 + choices.number(3)) + 1))
+
+
+def _seal(_: World, choices: Choices) -> Message:
+    raw = choices.pick(MODELS)
+    return SealModel(model_digest(raw), len(raw) - (choices.number(8) == 1))
+
+
+def _run(world: World, choices: Choices) -> Message:
+    return run_message(_dataset(world, choices), _digest(choices))
+
+
+def _register_version(world: World, choices: Choices) -> Message:
+    digest = _digest(choices)
+    run = _of(world).any_id(_of(world).runs(digest), choices)
+    return RegisterVersion(choices.pick(DEPLOYMENTS), run, digest, sha256(b"card"))
+
+
+def _score(_: World, choices: Choices) -> Message:
+    count = choices.pick((24, 24, 1, 25))
+    return Score(choices.pick(DEPLOYMENTS), tuple(choices.number(256) for _ in range(count)))
+
+
+def _prediction(world: World, choices: Choices) -> Message:
+    deployment, version = choices.pick(DEPLOYMENTS), _version(world, choices)
+    row = get_deployment(world.ledger.context(), deployment)
+    if row is not None and row.current and choices.number(4):
+        version = row.current
+    return RecordPrediction(deployment, version, sha256(b"input"), choices.number(256), bytes(32))
+
+
+def _rule_name(choices: Choices) -> str:
+    return choices.pick(("scored", "big", "fast", "none"))
+
+
+OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
+    (OWNERS, lambda w, c: dataset_message(c.pick(("payments", "more")), 1 + c.number(3))),
+    (OWNERS, lambda w, c: WithdrawDataset(_dataset(w, c))),
+    (OWNERS, _consent),
+    (OWNERS, lambda w, c: RevokeUse(_dataset(w, c), w.id("dirk"), "training")),
+    (
+        ("dirk", "dana"),
+        lambda w, c: RecordUse(_dataset(w, c), c.pick(("training", "none")), NOTHING),
+    ),
+    (DEVELOPERS, _run),
+    (DEVELOPERS, _chunk),
+    (DEVELOPERS, _seal),
+    (DEVELOPERS, lambda w, c: DropUpload(w.id(c.pick(("dev", "dirk"))), _digest(c))),
+    (DEVELOPERS, _register_version),
+    (DEVELOPERS, lambda w, c: RetireVersion(_version(w, c))),
+    (DEVELOPERS, lambda w, c: CreateDeployment(c.pick(DEPLOYMENTS), c.pick(("model", "no")), "")),
+    (DEVELOPERS, lambda w, c: Promote(c.pick(DEPLOYMENTS), _version(w, c))),
+    (("rick", "dev", "dirk"), lambda w, c: RollBack(c.pick(DEPLOYMENTS))),
+    (SENDERS, _score),
+    (SENDERS, _score),
+    (SENDERS, _prediction),
+    (("cora", "pia", "ben"), lambda w, c: RecordOutcome(NOTHING + bytes(12), 0, c.pick(LABELS))),
+    (RISKS, lambda w, c: SubmitRule(encode_rule(c.pick(RULES)))),
+    (RISKS, lambda w, c: SubmitRule(bytes([c.number(256)]) * (1 + c.number(40)))),
+    (RISKS, lambda w, c: ActivateRule(_rule_name(c), 1 + c.number(3))),
+    (RISKS, lambda w, c: SwitchRule(_rule_name(c), bool(c.number(2)))),
+    (RISKS, lambda w, c: SwitchAllRules(bool(c.number(3)))),
+    (RISKS, lambda w, c: RetireRule(_rule_name(c))),
+]
