@@ -57,7 +57,7 @@ def attack(*, replay: bool = False) -> Callable[[Callable[[Told], Made]], Callab
 
 
 def trusting(honest: Told) -> Trust:
-    """Return the victim's trust: the chain's validator, and the supervisor's witness if there is one."""
+    """Return the victim's trust: the chain's validator and the supervisor's witness."""
     return honest.story.chain.trust((WITNESS,))
 
 

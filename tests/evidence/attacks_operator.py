@@ -14,6 +14,7 @@ from cairn.evidence.bundle import (
 from cairn.evidence.proofs import SeriesProof
 from cairn.ledger.hooks import Allow
 from cairn.ledger.records import leaf_key
+from cairn.modules.bank.records import HOLD_ACTION_SERIES, HOLDS
 from cairn.modules.identity.records import APPROVAL_SERIES
 from cairn.modules.models.records import CHUNKS, SEALED, VERSIONS, Chunk
 from cairn.modules.rules.records import RULES
@@ -204,6 +205,9 @@ def judged_otherwise(
     assert outcome.receipt.transaction_id == same.receipt.transaction_id
     claim = PaymentClaim(outcome.receipt.transaction_id, 0)
     wanted = wanted_by(twin.source(), claim)  # what an honest prover would show
+    if verdict is not None:  # then there is no hold to show
+        wanted.states = [key for key in wanted.states if not key.startswith(HOLDS.prefix)]
+        wanted.series = [run for run in wanted.series if run[0] != HOLD_ACTION_SERIES.key()]
     return unchecked(chain.source(witnesses=(WITNESS,)), claim, wanted)
 
 

@@ -3,11 +3,14 @@
 0 done · 1 refused by the ledger or the verifier · 2 wrong use · 3 no node can be reached · 70 fault
 """
 
+import errno
 import sys
 
+import typer
+
 from cairn.evidence.errors import EvidenceError, TrustFileError
+from cairn.learning.errors import ChangedDataError
 from cairn.sdk.errors import (
-    CairnError,
     NodeFaultError,
     ProtocolError,
     RejectedError,
@@ -19,6 +22,7 @@ REJECTED = 1
 USAGE = 2
 UNREACHABLE = 3
 FAULT = 70
+INTERRUPTED = 130
 
 
 def exit_code_of(error: Exception) -> int:
@@ -26,18 +30,18 @@ def exit_code_of(error: Exception) -> int:
 
     >>> exit_code_of(RejectedError("bank/insufficient_funds"))
     1
+    >>> exit_code_of(UnavailableError("no node answers"))
+    3
     """
-    if isinstance(error, RejectedError):
-        return REJECTED
     if isinstance(error, UnavailableError):
         return UNREACHABLE
     if isinstance(error, NodeFaultError | ProtocolError):
         return FAULT
-    if isinstance(error, CairnError | TrustFileError):
-        return USAGE
-    if isinstance(error, EvidenceError):
+    if isinstance(error, RejectedError | ChangedDataError):
         return REJECTED
-    return FAULT
+    if isinstance(error, EvidenceError) and not isinstance(error, TrustFileError):
+        return REJECTED
+    return USAGE
 
 
 def tell(message: str, hint: str = "") -> None:
@@ -49,10 +53,37 @@ def tell(message: str, hint: str = "") -> None:
 
 
 def tell_error(error: Exception) -> int:
-    """Write an error of any layer to stderr, and return the exit code."""
+    """Write an error that some layer declares to stderr, and return the exit code."""
     message = str(error) or (type(error).__doc__ or type(error).__name__).partition("\n")[0]
-    code = getattr(error, "code", "")
     if isinstance(error, EvidenceError):
-        message = f"{message} ({code})"
+        message = f"{message} ({error.code})"
     tell(message, str(getattr(error, "hint", "")))
     return exit_code_of(error)
+
+
+def tell_usage(error: typer.TyperException) -> int:
+    """Write what is wrong with a command line, and return the exit code.
+
+    A group that was called without a command shows its help instead.
+    """
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    if context is not None and message == context.get_help():
+        sys.stderr.write(message + "\n")
+        return USAGE
+    path = "cairn" if context is None else context.command_path
+    tell(message.rstrip("."), f"`{path} --help` shows how it is used")
+    return USAGE
+
+
+def tell_unexpected(error: Exception, variable: str) -> int:
+    """Write an error that nobody expected to stderr, and return the exit code."""
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC):
+        where = f"{error.filename}: " if error.filename else ""
+        tell(f"{where}{error.strerror}", "choose a place that you may write to, with space left")
+        return FAULT
+    tell(
+        f"unexpected {type(error).__name__}: {error}",
+        f"this is a bug in Cairn; run it again with {variable}=1 to see where",
+    )
+    return FAULT

@@ -7,6 +7,7 @@ transaction arrives, something falls due, a proof needs a later time, or a third
 period has passed.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -219,7 +220,7 @@ class EmbeddedEngine:
             EngineStoppedError: The engine was stopped.
             Fault: Execution or the log failed, now or earlier; the engine makes no more blocks.
         """
-        with self._step_lock, self._guarded():
+        with self._step_lock, self._guarded(), _without_collection():
             return self._step()
 
     @contextmanager
@@ -355,3 +356,20 @@ def _ignore(_: int) -> None:
 
 def _nothing() -> None:
     """Take nothing: reaching the moment was all that was wanted."""
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Put Python's cycle collector off until the block is made.
+
+    A block allocates tens of thousands of records that hold no cycles; looking for cycles among
+    them in the middle cost 12 to 16 % of the throughput.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
