@@ -4,17 +4,29 @@ Identity's and the bank's come from `sequences`; here are those of data, trainin
 screening and rules, and the next step of the straight way on which a model and a rule go live.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import count
 
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
 from cairn.ledger.messages import Message
 from cairn.ledger.transactions import ATOMIC, INDEPENDENT
-from cairn.modules.bank.messages import OpenEscrow
+from cairn.modules.bank.messages import (
+    AppealHold,
+    Issue,
+    OpenEscrow,
+    Redeem,
+    RefundEscrow,
+    ReleaseEscrow,
+    UpholdHold,
+)
+from cairn.modules.bank.records import APPEALED, BALANCES, HOLDS, OPEN
 from cairn.modules.data.messages import GrantUse, RecordUse, RevokeUse, WithdrawDataset
 from cairn.modules.data.queries import get_dataset, list_changes
-from cairn.modules.identity.api import list_approvers
-from cairn.modules.identity.messages import Approve
+from cairn.modules.data.records import CONSENTS
+from cairn.modules.identity.api import is_active, list_approvers
+from cairn.modules.identity.messages import Approve, Recover, Reinstate, subject_of
+from cairn.modules.identity.records import KEYS, OPEN_KEYS
 from cairn.modules.inference.messages import RecordPrediction, Score
 from cairn.modules.models.messages import (
     CreateDeployment,
@@ -24,6 +36,7 @@ from cairn.modules.models.messages import (
     RetireVersion,
     RollBack,
     SealModel,
+    UploadChunk,
 )
 from cairn.modules.models.queries import get_deployment, get_sealed, get_upload, list_versions
 from cairn.modules.models.records import model_digest, promotion_subject
@@ -50,6 +63,7 @@ from tests.modules.founding import (
     pay,
     run_message,
 )
+from tests.modules.harness import key_of
 from tests.modules.sequences import HOUR_MS, MAKERS, SENDERS, Choices, Maker, World
 
 OWNERS = ("dana", "dana", "dora", "dev")
@@ -60,7 +74,12 @@ LABELS = ("fraud", "genuine")
 NOTHING = b"\xee" * 20
 MODELS = [encode_model(amount_model(ppm)) for ppm in (1, 400, 1_000)]
 RULES = [
-    hold_rule("scored", Compare("model:fraud", ">=", 200_000), daily_cap=4),
+    hold_rule(
+        "scored",
+        Compare("model:fraud", ">=", 200_000),
+        actions=[Hold(20 * HOUR_MS, "return")],
+        daily_cap=4,
+    ),
     hold_rule("big", Compare("field:amount_units", ">=", 900), actions=[Refuse("big")]),
     hold_rule(
         "fast",
@@ -71,7 +90,7 @@ RULES = [
     ),
 ]
 PARAMETERS = {
-    "bank.booked_at_skew_ms_max": HOUR_MS,
+    "bank.booked_at_skew_ms_max": 12 * HOUR_MS,
     "bank.expiries_per_block_max": 3,
     "bank.hold_ms_max": 24 * HOUR_MS,
     "bank.hold_renewals_max": 1,
@@ -89,6 +108,12 @@ class Everything(World):
     def makers(self) -> Sequence[tuple[Sequence[str], Maker]]:
         """Return who sends what."""
         return (*MAKERS, *OTHER_MAKERS)
+
+    def likely_senders(self, message: Message) -> Sequence[str]:
+        """Return who could send a message with success; pia acts for the customers."""
+        if isinstance(message, ReleaseEscrow | RefundEscrow | AppealHold):
+            return ("pia",)
+        return super().likely_senders(message)
 
     def submit(self, raw: bytes) -> None:
         """Make a transaction from bytes: any message, or the next step of the straight way."""
@@ -131,7 +156,8 @@ class Everything(World):
 
 
 def _payment(world: World, choices: Choices) -> Message:
-    payer, payee = choices.number(CUSTOMERS), choices.number(CUSTOMERS)
+    payer = choices.number(CUSTOMERS)
+    payee = (payer + 1 + choices.number(CUSTOMERS - 1)) % CUSTOMERS
     amount_units = 1 + choices.number(256) * (1 + choices.number(8))
     if choices.number(8) == 1:
         now = world.ledger.head.time_ms
@@ -142,22 +168,74 @@ def _payment(world: World, choices: Choices) -> Message:
 
 # The straight way
 
+Step = tuple[str, Message] | None
+"""Who sends what; None if nothing is to be done."""
+
 
 def next_step(world: Everything, choices: Choices) -> tuple[str, Message]:
     """Return what is still to be done before a model or a rule is live, and who does it."""
-    digest_of = choices.number(len(MODELS))
-    steps: list[Callable[[Everything, int, Choices], tuple[str, Message] | None]]
-    steps = [_bring_a_model_in, _promote, _activate]
-    for step in steps[choices.number(3) :]:
-        found_step = step(world, digest_of, choices)
-        if found_step is not None:
-            return found_step
+    which = choices.number(len(MODELS))
+    for step in (_heal, *(_in_pairs, _bring_a_model_in, _promote, _activate)[choices.number(4) :]):
+        taken = step(world, which, choices)
+        if taken is not None:
+            return taken
     return "pia", _payment(world, choices)
 
+def _heal(world: Everything, _: int, __: Choices) -> Step:
+    """Bring back who was suspended or has no key left, so that things go on."""
+    context = world.ledger.context()
+    for name in ("pia", "tom"):
+        account = world.id(name)
+        if not is_active(context, account):
+            return "adam", Reinstate(account, None)
+        keys = context.get(OPEN_KEYS, account)
+        if keys is None or not keys.keys:
+            return _recover(world, account)
+    return None
 
-def _bring_a_model_in(
-    world: Everything, model: int, choices: Choices
-) -> tuple[str, Message] | None:
+
+def _recover(world: Everything, account: bytes) -> Step:
+    context = world.ledger.context()
+    spare = (key_of(f"healed-{number}") for number in count())
+    key = next(key for key in spare if context.get(KEYS, key.public_key) is None)
+    world.keys[key.public_key] = key
+    message = Recover(account, (key.public_key,), "healed")
+    subject = subject_of(message)
+    approvers = list_approvers(context, "recovery", subject)
+    for name in ("adam", "carl"):
+        if world.id(name) not in approvers:
+            return name, Approve("recovery", subject)
+    return "adam", message
+
+
+def _in_pairs(world: Everything, which: int, choices: Choices) -> Step:
+    """Do one of the things that need another before them, or that other one."""
+    context, digest = world.ledger.context(), sha256(b"never sealed")
+    tom = world.id("tom")
+    if which == 0:
+        balance = context.get(BALANCES, tom, "eur")
+        is_rich = balance is not None and balance.available >= 100
+        return "tom", Redeem("eur", tom, 100) if is_rich else Issue("eur", tom, 100)
+    if which == 1:
+        if get_upload(context, world.id("dev"), digest) is None:
+            return "dev", UploadChunk(digest, 0, 1, b"nothing")
+        return "dev", DropUpload(world.id("dev"), digest)
+    hold = choices.pick(world.holds[-8:])
+    row = context.get(HOLDS, hold)
+    if row is not None and row.status == APPEALED:
+        return "cora", UpholdHold(hold, "seen")
+    if row is not None and row.status == OPEN:
+        return "pia", AppealHold(hold, bytes(32))
+    if not world.datasets():
+        return None
+    key = (world.datasets()[0], world.id("dirk"), "training")
+    consent = context.get(CONSENTS, *key)
+    if consent is None or consent.revoked_ms:
+        return "dana", GrantUse(*key, world.ledger.head.time_ms + HOUR_MS * 24)
+    return "dana", RevokeUse(*key)
+
+
+def _bring_a_model_in(world: Everything, model: int, choices: Choices) -> Step:
     context, raw = world.ledger.context(), MODELS[model]
     digest = model_digest(raw)
     if not world.datasets():
@@ -175,7 +253,7 @@ def _bring_a_model_in(
     return None
 
 
-def _promote(world: Everything, _: int, choices: Choices) -> tuple[str, Message] | None:
+def _promote(world: Everything, _: int, choices: Choices) -> Step:
     context, versions = world.ledger.context(), world.versions()
     deployment = choices.pick(DEPLOYMENTS)
     row = get_deployment(context, deployment)
@@ -192,7 +270,7 @@ def _promote(world: Everything, _: int, choices: Choices) -> tuple[str, Message]
     return "dev", Promote(deployment, waiting[-1])
 
 
-def _activate(world: Everything, which: int, _: Choices) -> tuple[str, Message] | None:
+def _activate(world: Everything, which: int, _: Choices) -> Step:
     context, name = world.ledger.context(), RULES[which].name
     row, live = get_name(context, name), get_live(context, name)
     if row is None:

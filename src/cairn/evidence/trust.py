@@ -128,7 +128,7 @@ def parse_trust(text: str) -> Trust:
             that does not end with the genesis digest.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise TrustFileError(f"the trust file is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != TRUST_FORMAT:
@@ -136,6 +136,9 @@ def parse_trust(text: str) -> Trust:
     unknown = sorted(set(document) - _FIELDS)
     if unknown:
         raise TrustFileError(f"the trust file has fields of no meaning: {', '.join(unknown)}")
+    missing = sorted(_FIELDS - set(document))
+    if missing:
+        raise TrustFileError(f"the trust file lacks: {', '.join(missing)}")
     try:
         trust = _trust(document)
     except (KeyError, TypeError, ValueError, AttributeError, PrimitiveError) as error:
@@ -144,12 +147,20 @@ def parse_trust(text: str) -> Trust:
     return trust
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; one that says a field twice would be read differently elsewhere."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field stands twice")
+    return found
+
+
 def _trust(document: dict[str, Any]) -> Trust:
     members = [Validator(parse_did_key(v["key"]), _int(v["power"])) for v in document["validators"]]
     witnesses = [
         TrustedWitness(str(w["name"]), parse_did_key(w["key"])) for w in document["witnesses"]
     ]
-    checkpoint = document.get("checkpoint")
+    checkpoint = document["checkpoint"]
     return Trust(
         str(document["chain_id"]),
         bytes.fromhex(document["genesis_digest"]),
@@ -185,8 +196,16 @@ def _check_trust(trust: Trust) -> None:
     keys = [member.public_key for member in trust.validators.validators]
     if len(dict.fromkeys(keys)) != len(keys):
         raise TrustFileError("a validator is named twice")
-    if len({w.key for w in trust.witnesses}) != len(trust.witnesses):
-        raise TrustFileError("a witness is named twice")
+    if any(member.voting_power <= 0 for member in trust.validators.validators):
+        raise TrustFileError("a validator has no voting power")
+    for named in ([w.key for w in trust.witnesses], [w.name for w in trust.witnesses]):
+        if len(dict.fromkeys(named)) != len(named):
+            raise TrustFileError("a witness is named twice")
+    checkpoint = trust.checkpoint
+    if checkpoint is not None and (
+        not checkpoint.height or {len(checkpoint.block_hash), len(checkpoint.history_root)} != {32}
+    ):
+        raise TrustFileError("the checkpoint is not a height and hashes of 32 bytes")
     if trust.witness_threshold > len(trust.witnesses):
         raise TrustFileError("more cosignatures are asked for than there are witnesses")
     operators = [w.name for w in trust.witnesses if w.key in keys]

@@ -441,7 +441,7 @@ def _extend_history(
 
 
 def _index_transactions(block: Block, admitted: Iterable[int], changes: ChangeSet) -> None:
-    """Index where the admitted transactions stand; a replayed copy that was not admitted is no place."""
+    """Index where admitted transactions stand; a replayed copy that was refused is no place."""
     for position in admitted:
         place = block.height.to_bytes(8, "big") + position.to_bytes(4, "big")
         changes.index[transaction_index_key(block.transactions[position].id)] = place

@@ -1,4 +1,4 @@
-"""The registration of modules: messages, handlers, hooks, parameters and invariants, in one place."""
+"""The registration of modules: messages, handlers, hooks, parameters and invariants."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Protocol parameters: integers in the state, each with a default and bounds, changed by governance."""
+"""Protocol parameters: integers in the state with defaults and bounds, changed by governance."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ OK = "ok"
 OPERATION_REFUSED = "ledger/operation_refused"
 """Code of an atomic transaction of which one operation was refused: nothing was changed."""
 UNDONE = "ledger/undone"
-"""Code of an operation that was undone, or not tried, because another one of its transaction was refused."""
+"""Code of an operation undone, or not tried, because another of its transaction was refused."""
 
 RESULT_OK = 0
 RESULT_REFUSED = 1

@@ -33,7 +33,7 @@ ScoreField = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 def key_part(part: KeyPart) -> bytes:
-    """Return one part of a row key: its length in one byte, then its bytes (integers: 8, big-endian)."""
+    """Return one part of a row key: its length in a byte, then its bytes (integers: 8, big-endian)."""
     if isinstance(part, int):
         return b"\x08" + part.to_bytes(8, "big")
     raw = part.encode() if isinstance(part, str) else part
@@ -102,7 +102,7 @@ class Table(Generic[RecordT]):
         self.decoder: Decoder[RecordT] = Decoder(record)
 
     def key(self, *parts: KeyPart) -> bytes:
-        """Return the row key of `parts`, or the common prefix of rows if fewer than all are given."""
+        """Return the row key of `parts`, or the rows' common prefix if fewer than all are given."""
         key = self.prefix
         for part in parts:
             if isinstance(part, bytes):
@@ -191,7 +191,7 @@ HISTORY = key_part("ledger") + key_part("history")
 
 
 class HistoryLeaf(Record):
-    """What the history tree keeps of one block, so that any old fact is provable from a new header."""
+    """What the history tree keeps of one block: any old fact is provable from a new header."""
 
     height: int
     time_ms: int

@@ -1,1 +1,1 @@
-"""What every node agrees on byte for byte: encoding, hashes, signatures, Merkle structures, headers."""
+"""What every node agrees on byte for byte: encoding, hashes, signatures, Merkle trees, headers."""

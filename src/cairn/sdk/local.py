@@ -1,6 +1,6 @@
 """The local transport: opens a directory's node in this process. Nothing else here imports the node."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,7 @@ from cairn.node.api import (
 )
 from cairn.node.errors import NodeRequestError
 from cairn.node.node import Node, NodeOptions
-from cairn.node.settings import load_settings
+from cairn.node.settings import Value, load_settings
 from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.errors import CairnError, NodeFaultError, PendingError, UnavailableError, UsageError
@@ -41,9 +41,20 @@ class LocalConnection:
 
     @classmethod
     def open(
-        cls, directory: Path, key: SigningKey, options: NodeOptions | None = None
+        cls,
+        directory: Path,
+        key: SigningKey,
+        options: NodeOptions | None = None,
+        *,
+        flags: Mapping[str, Value] | None = None,
     ) -> "LocalConnection":
         """Open the node of a directory for a short time.
+
+        Args:
+            directory: The node's.
+            key: The validator's.
+            options: All that a node is given; None takes the directory's settings.
+            flags: Settings by name that go before the directory's, where `options` is None.
 
         Raises:
             UnavailableError: Another process has the directory open, or it cannot be written.
@@ -52,7 +63,8 @@ class LocalConnection:
         """
         with node_errors():
             if options is None:
-                options = NodeOptions(settings=load_settings(directory, flags=BRIEF))
+                settings = load_settings(directory, flags={**BRIEF, **(flags or {})})
+                options = NodeOptions(settings=settings)
             return cls(Node.open(directory, key, options))
 
     @classmethod
@@ -81,6 +93,14 @@ class LocalConnection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def check(self) -> list[str]:
+        """Check every invariant and the state root over all rows; return what was checked.
+
+        Raises:
+            NodeFaultError: One does not hold.
+        """
+        return self._ask(self.node.check)
 
     def head(self) -> HeadInfo:
         """Return where the ledger stands."""
