@@ -10,7 +10,8 @@ from pathlib import Path
 from cairn.engine.base import Outcome
 from cairn.ledger.charter import Charter, CharterValidator, sign_charter
 from cairn.ledger.messages import Message
-from cairn.ledger.transactions import INDEPENDENT, Body, sign_transaction
+from cairn.ledger.receipts import RECEIPT_DECODER
+from cairn.ledger.transactions import ATOMIC, INDEPENDENT, Body, sign_transaction
 from cairn.modules.bank.messages import OPENED_MAX, Issue, OpenAccounts, Transfer
 from cairn.modules.bank.records import BankGenesis, FoundingAsset, customer_account
 from cairn.modules.identity.records import (
@@ -73,16 +74,28 @@ class BenchBank:
         return sign_transaction(body, CLERK)
 
     def run(self, raws: Sequence[bytes]) -> list[Outcome]:
-        """Submit, wait, and insist that all went well."""
-        outcomes = self.node.submit(raws, wait_ms=300_000)
-        bad = [outcome.code for outcome in outcomes if outcome.code != "ok"]
-        if bad:
-            raise RuntimeError(f"{len(bad)} transactions failed, the first with {bad[0]}")
-        return outcomes
+        """Submit and wait until all is final; `check` tells whether all went well."""
+        return self.node.submit(raws, wait_ms=300_000)
+
+    def check(self, outcomes: Sequence[Outcome]) -> None:
+        """Insist that every operation took effect.
+
+        Raises:
+            RuntimeError: One was refused, so what was measured is not what it is called.
+        """
+        for outcome in outcomes:
+            codes = [outcome.code]
+            if outcome.receipt:
+                receipt = RECEIPT_DECODER.decode(outcome.receipt)
+                codes += [operation.code for operation in receipt.operations]
+            if any(code != "ok" for code in codes):
+                raise RuntimeError(f"a transaction failed: {codes[:3]}")
 
     def do(self, *operations: Message) -> Outcome:
         """Run one transaction of these operations."""
-        return self.run([self.sign(*operations)])[0]
+        outcomes = self.run([self.sign(*operations, mode=ATOMIC)])
+        self.check(outcomes)
+        return outcomes[0]
 
     def transfers(self, count: int, per_transaction: int, seed: int = 0) -> list[bytes]:
         """Return signed transactions of `count` random transfers in all."""
@@ -162,4 +175,4 @@ def open_customers(bank: BenchBank, customers: int) -> None:
             raws.extend(
                 bank.sign(*issues[part : part + BATCH]) for part in range(0, len(issues), BATCH)
             )
-        bank.run(raws)
+        bank.check(bank.run(raws))

@@ -1,5 +1,7 @@
 """Puts a 100-tree model and a rule live on a benchmark's bank, all steps through the ledger."""
 
+from typing import TypeVar
+
 import lightgbm
 import numpy as np
 
@@ -9,6 +11,7 @@ from cairn.exact import rules
 from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.learning.conversion import convert
+from cairn.ledger.messages import Event
 from cairn.ledger.receipts import RECEIPT_DECODER
 from cairn.modules.data.events import DatasetRegistered
 from cairn.modules.data.messages import RegisterDataset
@@ -29,6 +32,7 @@ from cairn.modules.training.events import RunRecorded
 from cairn.modules.training.messages import RecordRun
 from cairn.modules.training.records import SplitUse
 
+EventT = TypeVar("EventT", bound=Event)
 DEPLOYMENT = "payment-risk"
 NO_DIGEST = bytes(32)
 
@@ -79,9 +83,9 @@ def go_live(bank: BenchBank, *, threshold_ppm: int = 985_000) -> str:
             1,
             "hold-risky",
             (
-                rules.All(2),
                 rules.Compare("model:" + DEPLOYMENT, ">=", threshold_ppm),
                 rules.Compare("field:amount_units", ">", 5_000),
+                rules.All(2),
             ),
             (rules.Hold(86_400_000, "settle"),),
             1_000_000,
@@ -103,7 +107,7 @@ def train_model() -> bytes:
     return encode_model(convert(booster, FEATURES, rows).model)
 
 
-def _event(outcome: Outcome, kind: type) -> object:
+def _event(outcome: Outcome, kind: type[EventT]) -> EventT:
     """Return the one event of this kind in a transaction's receipt."""
     receipt = RECEIPT_DECODER.decode(outcome.receipt)
     decoder = standard_registry().event_decoder

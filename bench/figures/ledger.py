@@ -57,8 +57,9 @@ def transactions_per_second(bank: BenchBank, count: int, per_transaction: int) -
     for burst in range(BURSTS):
         raws = bank.transfers(count // BURSTS, per_transaction, seed=burst)
         began = time.perf_counter()
-        bank.run(raws)
+        outcomes = bank.run(raws)
         rates.append(len(raws) / (time.perf_counter() - began))
+        bank.check(outcomes)
     return statistics.median(rates)
 
 
@@ -88,7 +89,7 @@ def latencies_ms(bank: BenchBank, rate: int, *, seconds: int) -> list[float]:
         future.add_done_callback(partial(_note_time, times, time.perf_counter()))
         waiting.append(future)
     for future in waiting:
-        future.result(60)
+        bank.check(future.result(60))
     return times
 
 

@@ -105,9 +105,13 @@ def _policies(texts: list[str], held: list[tuple[str, ...]]) -> dict[str, Policy
     """Return the founding policies: the usual ones as far as there are people, and those given."""
     policies = {}
     for name, policy in DEFAULT_POLICIES.items():
-        able = sum(any(role in policy.roles for role in roles) for roles in held)
-        threshold = max(1, min(policy.threshold, able - (not policy.author_counts)))
-        policies[name] = Policy(threshold, policy.roles, policy.author_counts and able > 0, False)
+        able = _able(policy.roles, held)
+        if not able:
+            policy = Policy(1, ("admin",), True, False)
+            able = _able(policy.roles, held)
+        author_counts = policy.author_counts or able == 1
+        threshold = max(1, min(policy.threshold, able - (not author_counts)))
+        policies[name] = Policy(threshold, policy.roles, author_counts, False)
     for text in texts:
         name, _, share = text.partition("=")
         policies[name] = _policy(name, share, policies.get(name), held)
@@ -120,7 +124,7 @@ def _policy(name: str, share: str, before: Policy | None, held: list[tuple[str, 
         raise UsageError(f"{name}={share} is not a policy", "write models=3of5 or models=2of3:risk,…")
     usual = before.roles if before else FIVE_ROLES
     roles = tuple(sorted(dict.fromkeys(match[3].split(",")))) if match[3] else usual
-    able = sum(any(role in roles for role in one) for one in held)
+    able = _able(roles, held)
     if able != int(match[2]):
         raise UsageError(
             f"{name}={share}: {able} people hold {', '.join(roles)}, not {match[2]}",
@@ -128,6 +132,11 @@ def _policy(name: str, share: str, before: Policy | None, held: list[tuple[str, 
         )
     author_counts = before.author_counts if before else name == GOVERNANCE
     return Policy(int(match[1]), roles, author_counts, False)
+
+
+def _able(roles: tuple[str, ...], held: list[tuple[str, ...]]) -> int:
+    """Return how many people hold one of `roles`."""
+    return sum(any(role in roles for role in one) for one in held)
 
 
 def _asset(text: str) -> tuple[str, int]:

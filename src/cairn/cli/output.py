@@ -1,11 +1,14 @@
 """What commands print: data on stdout as tables or JSON, talk on stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Cell = str | int | bool | None
+ID_DIGITS = 12
+"""How many hex digits of an id a table shows; commands take an id by its first digits."""
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 
 
 class Output:
@@ -23,7 +26,7 @@ class Output:
         if not rows:
             self.talk("(none)")
             return
-        write(table(columns, [[shown(row.get(name)) for name in columns] for row in rows]))
+        write(table(columns, [[brief(row.get(name)) for name in columns] for row in rows]))
 
     def record(self, fields: Mapping[str, Any]) -> None:
         """Print one thing: a field on each line, or a JSON object."""
@@ -84,6 +87,15 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{label(key)} {shown(one)}" for key, one in value.items()) or "-"
     return str(value)
+
+
+def brief(value: Any) -> str:
+    """Return a value for a cell of a table: of an id its first digits.
+
+    >>> brief("0102030405060708090a0b0c0d0e0f1011121314")
+    '010203040506'
+    """
+    return _ID.sub(lambda match: match[0][:ID_DIGITS], shown(value))
 
 
 def label(name: str) -> str:

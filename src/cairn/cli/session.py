@@ -10,6 +10,7 @@ gives the command the options that all commands share, `--dir`, `--as`, `--json`
 import functools
 import inspect
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from typer import Option
 
 from cairn.cli.output import Output
 from cairn.ledger.messages import Message
-from cairn.modules.identity.records import KEYS
+from cairn.modules.identity.records import ACCOUNTS, KEYS
 from cairn.node.api import Connection
 from cairn.primitives.signatures import PublicKey
 from cairn.sdk.client import Client
@@ -127,11 +128,13 @@ class Session:
         for key in self.workspace.people().values():
             row = reader.get(KEYS, key)
             if row is not None:
-                from cairn.modules.identity.records import ACCOUNTS
-
                 home = reader.require(ACCOUNTS, row.account).organisation
                 break
         return Names(reader, self.workspace.customers(), home)
+
+    def now_ms(self) -> int:
+        """Return the time of day, in milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
 
     def confirm(self, what: str) -> None:
         """Say what a command is about to do, and ask whether it may.

@@ -156,27 +156,45 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _trust(document: dict[str, Any]) -> Trust:
-    members = [Validator(parse_did_key(v["key"]), _int(v["power"])) for v in document["validators"]]
+    members = [
+        Validator(parse_did_key(key), _int(power))
+        for key, power in (_fields(one, "key", "power") for one in document["validators"])
+    ]
     witnesses = [
-        TrustedWitness(str(w["name"]), parse_did_key(w["key"])) for w in document["witnesses"]
+        TrustedWitness(_text(name), parse_did_key(key))
+        for name, key in (_fields(one, "name", "key") for one in document["witnesses"])
     ]
     checkpoint = document["checkpoint"]
     return Trust(
-        str(document["chain_id"]),
+        _text(document["chain_id"]),
         bytes.fromhex(document["genesis_digest"]),
         validator_set_of(members),
         _int(document["trusting_period_ms"]),
         tuple(witnesses),
         _int(document["witness_threshold"]),
-        None
-        if checkpoint is None
-        else TrustedCheckpoint(
-            _int(checkpoint["height"]),
-            bytes.fromhex(checkpoint["block_hash"]),
-            _int(checkpoint["history_size"]),
-            bytes.fromhex(checkpoint["history_root"]),
-        ),
+        None if checkpoint is None else _checkpoint(checkpoint),
     )
+
+
+def _checkpoint(document: object) -> TrustedCheckpoint:
+    names = ("height", "block_hash", "history_size", "history_root")
+    height, block_hash, size, root = _fields(document, *names)
+    return TrustedCheckpoint(
+        _int(height), bytes.fromhex(block_hash), _int(size), bytes.fromhex(root)
+    )
+
+
+def _fields(document: object, *names: str) -> list[Any]:
+    """Return the values of an object that has these fields and no others."""
+    if not isinstance(document, dict) or set(document) != set(names):
+        raise ValueError(f"an object has the fields {', '.join(names)} and no others")
+    return [document[name] for name in names]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a text")
+    return value
 
 
 def _int(value: object) -> int:

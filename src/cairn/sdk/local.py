@@ -1,11 +1,16 @@
-"""The local transport: opens a directory's node in this process. Nothing else here imports the node."""
+"""The local transport: a directory's node, or a witness, in this process.
 
+Nothing else in the SDK imports the node.
+"""
+
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from cairn.engine.base import Outcome
+from cairn.engine.embedded import SystemClock
 from cairn.engine.errors import EngineRequestError, TimedOutError
 from cairn.ledger.errors import Fault
 from cairn.node.api import (
@@ -20,7 +25,10 @@ from cairn.node.api import (
 )
 from cairn.node.errors import NodeRequestError
 from cairn.node.node import Node, NodeOptions
+from cairn.node.server import listen_on_port, make_server
 from cairn.node.settings import Value, load_settings
+from cairn.node.witness import Witness, WitnessDirectoryError
+from cairn.node.witness_server import witness_application
 from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.errors import CairnError, NodeFaultError, PendingError, UnavailableError, UsageError
@@ -153,6 +161,64 @@ class LocalConnection:
     def _ask(self, question: Callable[[], T]) -> T:
         with node_errors():
             return question()
+
+
+class LocalWitness:
+    """A witness in a thread of this process; it answers over HTTP on a free port of loopback.
+
+    Args:
+        directory: The witness's own, made if it is missing.
+        name: Name on its cosignatures.
+        key: Its own key, never a validator's.
+    """
+
+    def __init__(self, directory: Path, name: str, key: SigningKey) -> None:
+        """Serve until `close`.
+
+        Raises:
+            UnavailableError: Another process has the directory open, or no port can be had.
+        """
+        try:
+            self._witness = Witness(directory, name, key, clock=SystemClock())
+            self._listener = listen_on_port("127.0.0.1", 0)
+        except (WitnessDirectoryError, NodeRequestError) as error:
+            raise UnavailableError(str(error)) from error
+        self._server = make_server(witness_application(self._witness))
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listener]}, name="cairn-witness"
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def peer(self) -> str:
+        """The witness as the setting `witnesses.peers` names it: URL and verifier key."""
+        return f"{self.url} {self._witness.verifier_key}"
+
+    def watch(self, log: str) -> str:
+        """Watch a ledger by its verifier key, and return its chain id."""
+        return self._witness.watch(log)
+
+    def evidence(self, chain_id: str) -> list[Path]:
+        """Return the files kept against a ledger: what its key signed and should not have."""
+        return self._witness.evidence(chain_id)
+
+    def close(self) -> None:
+        """Answer no more, and let another process open the directory."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+        self._witness.close()
+
+    def __enter__(self) -> "LocalWitness":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager

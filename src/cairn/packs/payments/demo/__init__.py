@@ -1,0 +1,1 @@
+"""The main job end to end: a bank, its payments, a model, a rule, evidence and tampering."""
