@@ -37,8 +37,11 @@ DEPLOYMENT = "payment-risk"
 NO_DIGEST = bytes(32)
 
 
-def go_live(bank: BenchBank, *, threshold_ppm: int = 985_000) -> str:
-    """Train, upload, approve and promote a model; activate a rule; return a note about it."""
+def go_live(bank: BenchBank) -> str:
+    """Train, upload, approve and promote a model; activate a rule; return a note about it.
+
+    The rule looks at the score and holds about one transfer in 180, by its amount.
+    """
     raw = train_model()
     digest = model_digest(raw)
     dataset = _event(
@@ -83,8 +86,8 @@ def go_live(bank: BenchBank, *, threshold_ppm: int = 985_000) -> str:
             1,
             "hold-risky",
             (
-                rules.Compare("model:" + DEPLOYMENT, ">=", threshold_ppm),
-                rules.Compare("field:amount_units", ">", 5_000),
+                rules.Compare("model:" + DEPLOYMENT, ">=", 1),
+                rules.Compare("field:amount_units", ">", 8_950),
                 rules.All(2),
             ),
             (rules.Hold(86_400_000, "settle"),),
@@ -102,7 +105,14 @@ def train_model() -> bytes:
     draw = np.random.default_rng(1)
     rows = draw.integers(0, 100_000, (20_000, len(FEATURES))).astype(np.float64)
     labels = (rows[:, :3].sum(axis=1) + draw.normal(0, 30_000, len(rows)) > 200_000).astype(int)
-    settings = {"objective": "binary", "num_leaves": 64, "max_depth": 6, "verbose": -1, "seed": 1}
+    settings = {
+        "objective": "binary",
+        "num_leaves": 64,
+        "max_depth": 6,
+        "verbose": -1,
+        "seed": 1,
+        "num_threads": 1,
+    }
     booster = lightgbm.train(settings, lightgbm.Dataset(rows, labels), 100)
     return encode_model(convert(booster, FEATURES, rows).model)
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,11 +80,15 @@ def status(session: Session) -> None:
 @command(app, "stop")
 def stop(session: Session) -> None:
     """Tell the workspace's node to finish its block, write a checkpoint and end."""
+    from cairn.sdk.local import process_of
+
     workspace = session.workspace
     socket = socket_of(workspace)
     if not is_serving(socket):
         raise UnavailableError("no node runs here", "there is nothing to stop")
-    process = _process_of(workspace.directory)
+    process = process_of(workspace.directory)
+    if process is None:
+        raise UnavailableError("the node's process is not known", "end it by hand")
     os.kill(process, signal.SIGTERM)
     until = time.monotonic() + STOP_SECONDS_MAX
     while is_serving(socket) or socket.exists():
@@ -140,15 +143,3 @@ def _setting(text: str) -> tuple[str, int | str | tuple[str, ...]]:
         return name, int(value)
     except ValueError as error:
         raise UsageError(f"{name} is a number, not {value!r}") from error
-
-
-def _process_of(directory: Path) -> int:
-    """Return the number of the process that has a ledger's directory open."""
-    from cairn.storage.errors import DirectoryInUseError
-    from cairn.storage.store import lock_holder
-
-    del DirectoryInUseError
-    process = lock_holder(directory / "ledger")
-    if process is None:
-        raise UnavailableError("the node's process is not known", "end it by hand")
-    return process

@@ -27,6 +27,7 @@ from cairn.ledger.errors import Fault, InvariantError
 from cairn.ledger.execution import LedgerHead
 from cairn.ledger.invariants import check_all
 from cairn.ledger.module import Registry
+from cairn.modules.rules.queries import warm_up
 from cairn.node import proving, queries
 from cairn.node.api import (
     BlockInfo,
@@ -159,6 +160,7 @@ class Node:
         self.engine.on_block = self._block_made
         self.engine.on_fault = self._stopped
         if options.start:
+            warm_up(opened.ledger.context(opened.head, self._keeper.reader()))
             self.engine.start()
             self._witnesses.start(self._proving_view, self._fail)
 

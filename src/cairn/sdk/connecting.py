@@ -1,16 +1,20 @@
 """Finds the node of a workspace: the running one behind its socket, else one in this process."""
 
+import os
 import stat
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cairn.node.api import Connection
-from cairn.sdk.errors import UnavailableError
+from cairn.sdk.errors import UnavailableError, UsageError
 from cairn.sdk.http import HttpConnection
 from cairn.sdk.workspace import Workspace
 
+SETTINGS_FILE = "cairn.toml"
 SOCKET_FILE = "node.sock"
+SOCKET_VARIABLE = "CAIRN_SERVER_SOCKET"
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def connect(
             remote.head()
             yield remote
         return
-    socket = workspace.directory / SOCKET_FILE
+    socket = socket_of(workspace)
     if is_serving(socket):
         with HttpConnection.over_socket(socket) as served:
             yield served
@@ -45,6 +49,24 @@ def connect(
         workspace.directory, workspace.open_node_key(passphrase())
     ) as opened:
         yield opened
+
+
+def socket_of(workspace: Workspace) -> Path:
+    """Return where the workspace's node listens, as the node's settings say.
+
+    Raises:
+        UsageError: The settings file is not TOML.
+    """
+    name = os.environ.get(SOCKET_VARIABLE, "")
+    path = workspace.directory / SETTINGS_FILE
+    if not name and path.exists():
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"{path}: {error}", "mend the file, or remove the line") from error
+        server = document.get("server")
+        name = str(server.get("socket", "")) if isinstance(server, dict) else ""
+    return workspace.directory / (name or SOCKET_FILE)
 
 
 def is_serving(socket: Path) -> bool:

@@ -4,6 +4,7 @@ Nothing else in the SDK imports the node.
 """
 
 import threading
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from cairn.node.api import (
     RowPage,
     SeriesPage,
 )
+from cairn.node.directory import LEDGER_FOLDER
 from cairn.node.errors import NodeRequestError
 from cairn.node.node import Node, NodeOptions
 from cairn.node.server import listen_on_port, make_server
@@ -33,6 +35,7 @@ from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.errors import CairnError, NodeFaultError, PendingError, UnavailableError, UsageError
 from cairn.storage.errors import DirectoryInUseError, NoSpaceError, ReadOnlyError, StorageError
+from cairn.storage.store import LedgerStore
 
 T = TypeVar("T")
 
@@ -219,6 +222,15 @@ class LocalWitness:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def process_of(directory: Path) -> int | None:
+    """Return the process that has a directory's ledger open; None if none has, or it is unknown."""
+    try:
+        LedgerStore(directory / LEDGER_FOLDER).close()
+    except DirectoryInUseError as error:
+        return error.pid
+    return None
 
 
 @contextmanager

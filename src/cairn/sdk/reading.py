@@ -232,6 +232,15 @@ class Reader:
         if stated != shown:
             raise ProtocolError("the node stated another outcome than it proves")
 
+    def newest_head(self) -> tuple[Proofs, VerifiedHead]:
+        """Return the newest head that is signed and opened, verified; there has to be a trust file.
+
+        Raises:
+            ProtocolError: It does not verify.
+            UsageError: There is no trust file to check against.
+        """
+        return self._prove(())
+
     # Proved answers
 
     def _proved_rows(self, keys: Sequence[bytes]) -> list[bytes | None]:
