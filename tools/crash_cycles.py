@@ -26,7 +26,7 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -150,6 +150,8 @@ def run(directory: Path, cycles: int, seed: int) -> Totals:
         plan = make_plan(draw, cycle)
         before = len(bank.acknowledged)
         try:
+            if plan.point == "truncated":  # an open cuts what a kill before it has left
+                live_and_die(bank, replace(plan, point="append in part", number=5))
             was_reached = live_and_die(bank, plan)
             totals.kills[plan.point if was_reached else RANDOM] += 1
             for problem in verify(bank, plan):
@@ -305,7 +307,7 @@ def _take_down(bank: Bank, raw: bytes) -> bool:
 def _submit_over_socket(bank: Bank, draw: random.Random) -> None:
     """Be the client of a node that serves, until it is dead."""
     path = bank.directory / "node.sock"
-    transport = httpx.HTTPTransport(uds=str(path))
+    transport = httpx.HTTPTransport(uds=str(path), verify=False)  # plain HTTP
     headers = {"accept": "application/msgpack"}
     with httpx.Client(transport=transport, base_url="http://localhost", headers=headers) as client:
         try:

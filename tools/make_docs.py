@@ -150,7 +150,8 @@ def messages_page() -> str:
         "An operation of a transaction is one canonical msgpack array: the message's name, then its "
         "fields in this order. A field outside its bounds makes the whole transaction malformed. "
         "Who may send a message, and its refusals in order of precedence, stand in the module's "
-        "README. Events are what receipts record, in the same form.",
+        "README. Events are what receipts record, in the same form. A *slug* is a text of "
+        "`a-z`, `0-9`, `.`, `_` and `-` that begins with a letter or digit.",
         "",
         "*Cost* is what a message takes from the budgets of its transaction, sender and block. A "
         "message *moves value* if it needs a verdict before anything moves.",

@@ -13,6 +13,7 @@ SLUG = r"^[a-z0-9][a-z0-9._-]*\Z"
 PATTERNS = {SLUG: "a slug"}
 INT64_MAX = 2**63 - 1
 TIME_MAX = 2**53
+_TWO_COLUMNS = ("| field | type |", "|---|---|")
 NAMED = {INT64_MAX: "2^63 - 1", TIME_MAX: "2^53", -INT64_MAX - 1: "-2^63", 2**31: "2^31"}
 
 
@@ -41,7 +42,8 @@ class Words:
             case types.UnionType():
                 return " or ".join(self.of(one) for one in kind.types)
             case types.VarTupleType():
-                return f"array of {self._size(kind)}{self.of(kind.item_type)}"
+                size = self._size(kind).strip()
+                return f"array{f' ({size})' if size else ''} of {self.of(kind.item_type)}"
             case types.TupleType():
                 return "array: " + "; ".join(self.of(one) for one in kind.item_types)
             case types.StructType():
@@ -94,6 +96,7 @@ def fields_table(record: type[Any], words: Words) -> Iterator[str]:
         yield "No fields."
         return
     docs = field_docs(record)
-    yield from ("| field | type | meaning |", "|---|---|---|")
+    yield from ("| field | type | meaning |", "|---|---|---|") if docs else _TWO_COLUMNS
     for one in info.fields:
-        yield f"| `{one.name}` | {words.of(one.type)} | {docs.get(one.name, '')} |"
+        meaning = f" {docs.get(one.name, '')} |" if docs else ""
+        yield f"| `{one.name}` | {words.of(one.type)} |{meaning}"

@@ -20,7 +20,7 @@ def attacks() -> tuple[Attack, ...]:
     """Return all attacks, made once."""
     honest = told()
     found_attacks = []
-    for name, about, maker, replay in MAKERS:
+    for name, about, maker, replay in sorted(MAKERS, key=lambda made: made[0]):
         made = maker(honest)
         bundle, code = made[0], made[1]
         trust = made[2] if len(made) == 3 else trusting(honest)

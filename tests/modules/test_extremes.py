@@ -5,39 +5,29 @@ the shortest and the longest texts and tuples, and ids of things that exist, of 
 of every other. Whoever sends them holds every role, so that handlers are reached.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
-from msgspec.inspect import (
-    BoolType,
-    BytesType,
-    IntType,
-    LiteralType,
-    NoneType,
-    StrType,
-    StructType,
-    Type,
-    UnionType,
-    VarTupleType,
-    type_info,
-)
+from msgspec import inspect
 
-from cairn.exact import models as exact_models
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
+from cairn.ledger.execution import Ledger
 from cairn.ledger.messages import Message
 from cairn.ledger.transactions import ATOMIC, INDEPENDENT
 from cairn.modules.bank.events import EscrowOpened, HoldPlaced
-from cairn.modules.bank.messages import CreateAsset, Issue, OpenEscrow
-from cairn.modules.identity.messages import Approve, Delegate, GrantRole, subject_of
-from cairn.modules.models.messages import UploadChunk
-from cairn.modules.models.records import model_digest
-from cairn.modules.rules.messages import SubmitRule
+from cairn.modules.bank.messages import OpenEscrow
+from cairn.modules.identity import messages as identity
+from cairn.modules.identity.records import Policy
+from cairn.modules.models.messages import Promote, UploadChunk
+from cairn.modules.models.queries import get_deployment
+from cairn.modules.models.records import model_digest, promotion_subject
+from cairn.modules.registry import standard_registry
+from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
-from cairn.primitives.signatures import KEY_PREFIX
 from tests.modules.founding import (
     CUSTOMERS,
     HOUR_MS,
@@ -48,136 +38,246 @@ from tests.modules.founding import (
     go_live,
     hold_rule,
     pay,
+    record_run,
     register_dataset,
 )
 from tests.modules.harness import Harness, key_of
 
-INT64 = (-(2**63), -(2**63) + 1, -(2**53), -1, 0, 1, 2**31, 2**32, 2**53, 2**63 - 1)
-ROLES = (
-    "admin",
-    "agent",
-    "compliance",
-    "data-owner",
-    "developer",
-    "risk",
-    "treasurer",
-    "validator",
+ROLES = ("admin", "agent", "compliance", "data-owner", "developer", "risk", "treasurer")
+GOVERNED = (
+    identity.RegisterOrganisation,
+    identity.Suspend,
+    identity.Reinstate,
+    identity.SetPolicy,
+    identity.SetParameter,
 )
-TEXTS = ("", "a", "x" * 256, "é" * 256, "\U0010ffff" * 256, "\x00", "\ufeff\u202e", "1.0", "x/y")
+INTEGERS = (-(2**63), -(2**63) + 1, -(2**53), -1, 0, 1, 2**31, 2**32, 2**53, 2**63 - 1)
+TEXTS = ("", "a", "x" * 256, "é" * 256, "\U0010ffff" * 256, "\x00", "\ufeff\u202e")
+NAMES = ("0", "a" * 64, "a" * 80, "a._-", "eur", "fraud", "big", "governance", "recovery", "model")
+WORDS = (*NAMES, *ROLES, "training", "person", "bank/transfer", "identity/approve")
+PARAMETERS = tuple(sorted(standard_registry().parameters))
 MODEL = encode_model(amount_model())
 RULES = (
-    hold_rule("edge", Compare("field:amount_units", ">", -(2**63)), actions=[Refuse("é" * 200)]),
+    hold_rule("big", Compare("field:amount_units", ">", -(2**63)), actions=[Refuse("é" * 200)]),
     hold_rule(
-        "edge",
+        "big",
         Compare("feature:amount_over_payer_mean_ppm", ">=", 2**63 - 1),
-        Compare("model:fraud", "!=", -(2**63)),
         actions=[Hold(1, "settle"), Freeze("payer", 1), Freeze("payee", 90 * 86_400_000)],
     ),
     hold_rule("a" * 64, Compare("model:" + "a" * 64, "==", 0), actions=[Emit("a" * 64)]),
 )
-MESSAGES_PER_KIND = 60
-OPERATIONS = 6
+BLOBS = (MODEL, MODEL[:-1], *map(encode_rule, RULES))
+KINDS = sorted(standard_registry().specs, key=lambda kind: kind.__struct_config__.tag)  # type: ignore[attr-defined]
+ADVANCES_MS = (0, 1, 1_000, HOUR_MS, 400 * 24 * HOUR_MS)
+ROUNDS = 4
 
 
 class Choices:
     """Choices that follow from a text, without end."""
 
     def __init__(self, seed: str) -> None:
-        self._numbers = self._stream(seed)
-
-    def pick(self, options: Sequence[Any]) -> Any:
-        """Return one of the options."""
-        return options[next(self._numbers) % len(options)]
+        self._numbers = _numbers(seed)
 
     def number(self, bound: int) -> int:
         """Return a number from 0 to `bound` - 1."""
         return next(self._numbers) % bound
 
-    @staticmethod
-    def _stream(seed: str) -> Iterator[int]:
-        position = 0
-        while True:
-            digest = sha256(f"{seed} {position}".encode())
-            for start in range(0, 32, 4):
-                yield int.from_bytes(digest[start : start + 4], "big")
-            position += 1
+    def pick(self, options: Sequence[Any]) -> Any:
+        """Return one of the options."""
+        return options[self.number(len(options))]
 
 
-@dataclass
-class Things:
-    """What exists on the ledger, by size in bytes, and the names and numbers that mean something."""
-
-    ids: list[bytes] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    blobs: list[bytes] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-
-    def of_size(self, size: int) -> list[bytes]:
-        """Return values of `size` bytes."""
-        known = {20: self.ids, 32: self.digests, 34: self.keys}.get(size, [])
-        return [*known, bytes(size), b"\xff" * size]
+def _numbers(seed: str) -> Iterator[int]:
+    position = 0
+    while True:
+        yield int.from_bytes(sha256(f"{seed} {position}".encode())[:4], "big")
+        position += 1
 
 
-def extreme(kind: Type, things: Things, choices: Choices) -> Any:
-    """Return an extreme value of a type, as the decoder would accept it."""
-    if isinstance(kind, UnionType):
-        return extreme(choices.pick(kind.types), things, choices)
-    if isinstance(kind, StructType):
-        return kind.cls(*(extreme(f.type, things, choices) for f in kind.fields))
-    if isinstance(kind, VarTupleType):
-        longest = kind.max_length or 64
-        count = choices.pick((kind.min_length or 0, 1, 2, min(longest, 48), longest))
-        values = [extreme(kind.item_type, things, choices) for _ in range(count)]
-        ordered = choices.number(4) and not isinstance(kind.item_type, StructType)
-        return tuple(sorted(dict.fromkeys(values)) if ordered else values)[: kind.max_length]
-    if isinstance(kind, BytesType):
-        return _bytes(kind, things, choices)
-    if isinstance(kind, StrType):
-        return _text(kind, things, choices)
-    if isinstance(kind, IntType):
-        low = kind.ge if kind.ge is not None else -(2**63) if kind.gt is None else kind.gt + 1
-        high = kind.le if kind.le is not None else 2**63 - 1 if kind.lt is None else kind.lt - 1
-        likely = [n for n in (*INT64, *things.numbers, low + 1, high - 1) if low <= n <= high]
-        return choices.pick((low, high, *likely))
-    if isinstance(kind, LiteralType):
-        return choices.pick(kind.values)
-    if isinstance(kind, BoolType):
-        return bool(choices.number(2))
-    assert isinstance(kind, NoneType), f"a field of a type without extremes: {kind}"
-    return None
+class World:
+    """A ledger on which everything exists, and its ids and numbers as extreme values."""
+
+    def __init__(self) -> None:
+        self.ledger = ledger = found()
+        for role in ROLES:
+            ledger.done("ann", identity.GrantRole(ledger.id("pia"), role))
+        dataset = register_dataset(ledger)
+        version = go_live(ledger, "fraud", amount_model())
+        run = record_run(ledger, model_digest(MODEL), dataset)
+        activate(ledger, hold_rule("big", Compare("field:amount_units", ">=", 900)))
+        hold = ledger.done("pia", pay(ledger, 0, 1, 900)).event(HoldPlaced).hold
+        now = ledger.head.time_ms
+        escrow = OpenEscrow(customer(1), customer(2), "eur", 1, now, now + HOUR_MS, ledger.id("rick"))
+        opened = ledger.done("pia", escrow).event(EscrowOpened).escrow
+        self.things = (dataset, version, run, hold, opened)
+        self.by_size = {
+            20: (
+                *self.things,
+                *(ledger.id(name) for name in ("pia", "paul", "cora", "bob", "alpha", "beta")),
+                *(customer(place) for place in range(CUSTOMERS)),
+            ),
+            32: (model_digest(MODEL), sha256(b"chunk"), *self.state_digests()),
+            34: tuple(key_of(name).public_key for name in ("pia", "paul", "new", "newer", "newest")),
+        }
+        self.usual: dict[str, tuple[Any, ...]] = {
+            "dataset": (dataset,),
+            "version": (version,) ,
+            "run": (run,),
+            "hold": (hold,),
+            "escrow": (opened,),
+            "payer": (customer(1), ledger.id("pia")),
+            "payee": (customer(2), customer(1), ledger.id("beta")),
+            "account": (customer(1), ledger.id("pia"), ledger.id("paul"), ledger.id("beta")),
+            "controller": (ledger.id("pia"), ledger.id("alpha")),
+            "model_digest": (model_digest(MODEL),),
+            "asset": ("eur",),
+            "deployment": ("fraud",),
+            "rule": ("big",),
+            "policy": ("model", "governance"),
+            "role": ROLES,
+            "booked_at_ms": (now, now + HOUR_MS),
+            "until_ms": (now + 2 * HOUR_MS,),
+            "deadline_ms": (now + 2 * HOUR_MS,),
+        }
+
+    def state_digests(self) -> tuple[bytes, ...]:
+        """Return digests that stand in the state: transactions and what they refer to."""
+        return tuple(key[1:] for key in self.ledger.state.index_rows if len(key) == 33)[:8]
+
+    def numbers(self) -> tuple[int, ...]:
+        """Return heights and times around now."""
+        head = self.ledger.head
+        day = 24 * HOUR_MS
+        times = (0, 1, -1, HOUR_MS, -HOUR_MS, 7 * day, 8 * day, 30 * day, 366 * day)
+        return (*(head.height + n for n in (0, 1, 2)), *(head.time_ms + ms for ms in times))
+
+    def value(self, kind: inspect.Type, choices: Choices) -> Any:
+        """Return an extreme value of a type that the decoder accepts."""
+        if isinstance(kind, inspect.UnionType):
+            return self.value(choices.pick(kind.types), choices)
+        if isinstance(kind, inspect.StructType):
+            return kind.cls(*(self.value(part.type, choices) for part in kind.fields))
+        if isinstance(kind, inspect.VarTupleType):
+            return self._tuple(kind, choices)
+        if isinstance(kind, inspect.IntType):
+            low, high = _bounds(kind)
+            likely = [n for n in (*INTEGERS, *self.numbers()) if low <= n <= high]
+            return choices.pick((low, low, high, high, *likely))
+        if isinstance(kind, inspect.BytesType):
+            low, high = kind.min_length or 0, kind.max_length or 64
+            known = self.by_size.get(high, ()) if low == high else ()
+            blobs = [blob for blob in BLOBS if low <= len(blob) <= high]
+            return choices.pick((bytes(low), b"\xff" * high, *known, *blobs))
+        if isinstance(kind, inspect.StrType):
+            return choices.pick(_texts(kind.min_length, kind.max_length, kind.pattern))
+        if isinstance(kind, inspect.LiteralType):
+            return choices.pick(kind.values)
+        assert isinstance(kind, inspect.BoolType | inspect.NoneType), kind
+        return None if isinstance(kind, inspect.NoneType) else bool(choices.number(2))
+
+    def _tuple(self, kind: inspect.VarTupleType, choices: Choices) -> tuple[Any, ...]:
+        low, high = kind.min_length or 0, min(kind.max_length or 32, 1_024)
+        count = choices.pick((low, max(low, 1), max(low, min(2, high)), high))
+        values = [self.value(kind.item_type, choices) for _ in range(count)]
+        if choices.number(4) and not isinstance(kind.item_type, inspect.StructType):
+            values = sorted(dict.fromkeys(values))
+        return tuple(values)
+
+    def message(self, kind: type[Message], choices: Choices) -> Message:
+        """Return a message of extreme values, some of its fields in order."""
+        if kind is UploadChunk and choices.number(2):
+            return UploadChunk(model_digest(MODEL[:-1]), 0, 1, MODEL[:-1])
+        described = inspect.type_info(kind)
+        assert isinstance(described, inspect.StructType)
+        if kind is identity.SetParameter and choices.number(4):
+            declared = self.ledger.ledger.registry.parameters[choices.pick(PARAMETERS)]
+            value = choices.pick((declared.minimum, declared.default, declared.maximum))
+            return identity.SetParameter(declared.name, value, choices.pick(NAMES[:2]))
+        values = []
+        for part in described.fields:
+            usual = self.usual.get(part.name, ())
+            is_usual = choices.number(4) and _takes(part.type, usual)
+            values.append(choices.pick(usual) if is_usual else self.value(part.type, choices))
+        return kind(*values)
+
+    def approve(self, message: Message) -> None:
+        """Let the people who may approve what a message needs approved."""
+        if isinstance(message, GOVERNED):
+            self._approve("governance", identity.subject_of(message), ("ann", "adam"))
+        elif isinstance(message, identity.Recover):
+            self._approve("recovery", identity.subject_of(message), ("ann", "carl"))
+        elif isinstance(message, Promote):
+            row = get_deployment(self.ledger.context(), message.deployment)
+            if row is not None:
+                subject = promotion_subject(message.deployment, message.version, row.change_count)
+                self._approve(row.policy, subject, ("cora", "rick", "vera"))
+
+    def _approve(self, policy: str, subject: bytes, people: Sequence[str]) -> None:
+        for name in people:
+            self.ledger.submit(name, identity.Approve(policy, subject))
 
 
-def _bytes(kind: BytesType, things: Things, choices: Choices) -> bytes:
-    low, high = kind.min_length or 0, kind.max_length or 64
-    if low == high:
-        value: bytes = choices.pick(things.of_size(low))
-        return value
-    likely = [blob for blob in (*things.ids, *things.blobs) if low <= len(blob) <= high]
-    return choices.pick((bytes(low), b"\xff" * high, *likely))  # type: ignore[no-any-return]
+def _bounds(kind: inspect.IntType) -> tuple[int, int]:
+    low = kind.ge if kind.ge is not None else -(2**63) if kind.gt is None else kind.gt + 1
+    high = kind.le if kind.le is not None else 2**63 - 1 if kind.lt is None else kind.lt - 1
+    return int(low), int(high)
 
 
-def _text(kind: StrType, things: Things, choices: Choices) -> str:
-    if kind.pattern is None:
-        low, high = kind.min_length or 0, kind.max_length or 256
-        return choices.pick([text[:high] for text in TEXTS if len(text) >= low])  # type: ignore[no-any-return]
-    options = [*things.names, "a" * 64, "a" * (kind.max_length or 64), "0", "person", "bank/transfer"]
-    decoder = msgspec.msgpack.Decoder(
-        _annotated(kind.pattern, kind.min_length, kind.max_length)
-    )
-    return choices.pick([o for o in options if _accepts(decoder, o)])  # type: ignore[no-any-return]
+def _takes(kind: inspect.Type, usual: tuple[Any, ...]) -> bool:
+    wanted = {bytes: inspect.BytesType, int: inspect.IntType, str: inspect.StrType}
+    return bool(usual) and isinstance(kind, wanted[type(usual[0])])
 
 
-def _annotated(pattern: str, low: int | None, high: int | None) -> Any:
-    from typing import Annotated
+def _texts(low: int | None, high: int | None, pattern: str | None) -> list[str]:
+    """Return the texts that a field of this type takes."""
+    kind = Annotated[str, msgspec.Meta(min_length=low, max_length=high, pattern=pattern)]
+    decoder = msgspec.msgpack.Decoder(kind)
+    accepted = []
+    for text in dict.fromkeys((*TEXTS, *WORDS, *PARAMETERS)):
+        try:
+            accepted.append(decoder.decode(msgspec.msgpack.encode(text)))
+        except msgspec.ValidationError:
+            continue
+    return accepted
 
-    return Annotated[str, msgspec.Meta(pattern=pattern, min_length=low, max_length=high)]
+
+def drive(world: World, kinds: Sequence[type[Message]], choices: Choices) -> Counter[tuple[str, str]]:
+    """Send messages of these kinds, several to a block; return how often which code came out."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for _ in range(ROUNDS):
+        sent: dict[int, tuple[Message, ...]] = {}
+        for kind in kinds:
+            messages = tuple(world.message(kind, choices) for _ in range(1 + choices.number(3)))
+            if sum(len(encode(message)) for message in messages) > 60_000:
+                continue
+            for message in messages:
+                world.approve(message)
+            sender = choices.pick(("pia",) * 8 + ("ann", "bob"))
+            mode = choices.pick((INDEPENDENT, INDEPENDENT, ATOMIC))
+            sent[len(world.ledger._queue)] = messages
+            world.ledger.submit(sender, *messages, mode=mode, lane=len(sent) % 16)
+        outcomes = world.ledger.block(advance_ms=choices.pick(ADVANCES_MS))
+        for place, messages in sent.items():
+            codes = outcomes[place].codes
+            seen.update(zip(map(tag_of, messages), codes or [outcomes[place].code] * len(messages), strict=True))
+    return seen
 
 
-def _accepts(decoder: Any, text: str) -> bool:
-    try:
-        decoder.decode(msgspec.msgpack.encode(text))
-    except msgspec.ValidationError:
-        return False
-    return True
+def tag_of(message: Message | type[Message]) -> str:
+    return str(message.__struct_config__.tag)  # type: ignore[union-attr]
+
+MODULES = ("bank", "data", "identity", "inference", "models", "rules", "screening", "training")
+import os
+SEEDS=int(os.environ.get("SEEDS","2"))
+@pytest.mark.parametrize("module", MODULES)
+def test_extremes(module: str) -> None:
+    total: Counter[tuple[str, str]] = Counter()
+    kinds = [k for k in KINDS if tag_of(k).split("/")[0] == module]
+    for seed in range(SEEDS):
+        choices = Choices(f"{module} {seed}")
+        total += drive(World(), kinds, choices)
+    by: dict[str, dict[str, int]] = {}
+    for (tag, code), n in sorted(total.items()):
+        by.setdefault(tag, {})[code] = n
+    for tag, codes in by.items():
+        print(tag, codes)

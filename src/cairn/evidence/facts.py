@@ -7,7 +7,7 @@ answers the same questions from a ledger instead, and so learns what its bundle 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cairn.evidence.errors import (
     ClaimError,
@@ -146,7 +146,7 @@ class VerifiedFacts:
             ClaimError: The bundle proves neither.
             StateProofError: The row's bytes are not a record of the table.
         """
-        name = table.key(*key)
+        name = key_of(table, key)
         raw = self.state(name)
         if raw is None:
             return None
@@ -163,7 +163,7 @@ class VerifiedFacts:
         """
         row = self.row(table, *key)
         if row is None:
-            raise ClaimError(f"there is no {name_of(table.key(*key))}")
+            raise ClaimError(f"there is no {name_of(key_of(table, key))}")
         return row
 
     # Series
@@ -188,7 +188,7 @@ class VerifiedFacts:
             SeriesProofError: An entry is not a record of the series.
             IncompleteRangeError: An entry is missing at either end, or more are given than needed.
         """
-        name = series.key(*key)
+        name = key_of(series.table, key)
         if name not in self.series:
             self.load_stretch(series, name, since_ms, until)
         self._used.add(("series", name))
@@ -212,7 +212,7 @@ class VerifiedFacts:
         Raises:
             ClaimError: The bundle does not hold it, and it alone.
         """
-        name = series.key(*key)
+        name = key_of(series.table, key)
         if name not in self.series:
             self.load_entry(name, position)
         self._used.add(("series", name))
@@ -230,7 +230,7 @@ class VerifiedFacts:
             ClaimError: The bundle holds no such range.
             SeriesProofError: An entry is not a record of the series.
         """
-        name = series.key(*key)
+        name = key_of(series.table, key)
         found = self.raw_range(name, from_ms, until_ms)
         return decoded(found.entries, found.start, series.decoder, name)
 
@@ -373,6 +373,18 @@ def decoded(
         )
     except NonCanonicalError as error:
         raise SeriesProofError(f"{name_of(name)}: {error}") from error
+
+
+def key_of(table: Table[Any], parts: tuple[KeyPart, ...]) -> bytes:
+    """Return a row key; its parts come from proved records, which an operator may have made up.
+
+    Raises:
+        ClaimError: A part is too long, or too large, to be one.
+    """
+    try:
+        return table.key(*parts)
+    except (OverflowError, ValueError) as error:
+        raise ClaimError(f"a row of {table.module}/{table.name} has no such key") from error
 
 
 def name_of(key: bytes) -> str:

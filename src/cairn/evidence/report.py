@@ -7,6 +7,14 @@ from cairn.evidence.verify import Report
 from cairn.evidence.words import time_words
 
 
+def one_line(text: str) -> str:
+    """Return text with every character escaped that could end a line or move the cursor.
+
+    Reports quote texts that people signed; none of them may look like a line of the report.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def report_text(report: Report) -> str:
     """Return what was shown, checked and not shown; it ends with the assurance and its sentence."""
     head = report.head
@@ -26,7 +34,7 @@ def report_text(report: Report) -> str:
         "",
         f"assurance   {report.assurance.word}: {report.assurance.sentence}",
     ]
-    return "\n".join(lines) + "\n"
+    return "".join(one_line(line) + "\n" for line in lines)
 
 
 def report_data(report: Report) -> dict[str, Any]:
@@ -55,7 +63,7 @@ def report_data(report: Report) -> dict[str, Any]:
 
 def error_text(error: EvidenceError) -> str:
     """Return a refusal as people read it: what was found, then what to do."""
-    return f"error: {error.code}: {error}\n\nhint: {error.hint}\n"
+    return f"error: {error.code}: {one_line(str(error))}\n\nhint: {error.hint}\n"
 
 
 def error_data(error: EvidenceError) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""Attempts on evidence files, and on the node's front door."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from cairn.evidence.bundle import Bundle, decode_bundle, encode_bundle
+from cairn.evidence.proofs import StateProof
+from cairn.evidence.trust import Trust
+from cairn.evidence.verify import verify_bundle
+from cairn.exact.models import Trees, decode_model, encode_model
+from cairn.ledger.transactions import (
+    ATOMIC,
+    TRANSACTION_DECODER,
+    Body,
+    sign_transaction,
+)
+from cairn.modules.bank.messages import Transfer
+from cairn.modules.bank.records import HOLD_SERIES, HOLDS
+from cairn.modules.models.records import CHUNK_SIZE_BYTES_MAX, CHUNKS
+from cairn.packs.payments.demo.attempts import NODE, VERIFIER, Attempt, attempt
+from cairn.packs.payments.demo.bank import SERVICE, DemoBank
+from cairn.packs.payments.demo.errors import DemoError
+from cairn.packs.payments.demo.model import Trained
+from cairn.packs.payments.demo.stream import Held
+from cairn.primitives.encoding import encode, replace
+from cairn.primitives.light import header_hash, vote_sign_bytes
+from cairn.primitives.signatures import SigningKey
+from cairn.sdk.refusals import rejected
+
+HARMLESS = -(1 << 40)
+"""Added to the raw output of a model, it makes every payment look harmless."""
+
+
+def try_front_door(bank: DemoBank, payment: Transfer) -> list[Attempt]:
+    """Send payments to the node that the payments service did not sign."""
+    thief = SigningKey.from_seed(secrets.token_bytes(32))
+    service = bank.account(SERVICE)
+    head = bank.connection.head()
+    sequence = bank.connection.next_sequence(service, 0)
+    body = Body(bank.chain_id, service, 0, sequence, ATOMIC, 0, head.height + 100, (payment,))
+    own = sign_transaction(body, thief)
+    stolen = TRANSACTION_DECODER.decode(own)
+    forged = encode(replace(stolen, key=bank.keys[SERVICE].public_key))
+
+    def send(raw: bytes) -> Callable[[], None]:
+        def act() -> None:
+            outcome = bank.connection.submit([raw], wait_ms=20_000)[0]
+            if outcome.code != "ok":
+                raise rejected(outcome.code)
+
+        return act
+
+    return [
+        attempt("a payment signed with a key of one's own", NODE, "ledger/unknown_key", send(own)),
+        attempt("a signature forged", NODE, "ledger/bad_signature", send(forged)),
+    ]
+
+
+def try_evidence(bank: DemoBank, story: Held, trained: Trained) -> list[Attempt]:
+    """Edit evidence files and have them verified."""
+    payment = decode_bundle(bank.folder.payment.read_bytes())
+    period = decode_bundle(bank.folder.period.read_bytes())
+    forgeries = (
+        ("a row edited: the hold's amount", "evidence/state_proof", _edit_hold(payment, story)),
+        ("a model swapped for a harmless one", "evidence/state_proof", _swap(payment, trained)),
+        (
+            "a header forged: another state, signed with a key of one's own",
+            "evidence/header_not_committed",
+            _forge_header(payment),
+        ),
+        (
+            "one hold left out of the period",
+            "evidence/series_proof",
+            _leave_out(period, neighbour=False),
+        ),
+        (
+            "the period's first hold left out, its end told otherwise",
+            "evidence/incomplete_range",
+            _leave_out(period, neighbour=True),
+        ),
+    )
+    return [
+        attempt(what, VERIFIER, expected, verification(encode_bundle(forged), bank.trust))
+        for what, expected, forged in forgeries
+    ]
+
+
+def verification(raw: bytes, trust: Trust) -> Callable[[], None]:
+    """Return the act of verifying a bundle now."""
+
+    def act() -> None:
+        verify_bundle(raw, trust, at_ms=time.time_ns() // 1_000_000)
+
+    return act
+
+
+def _edit_hold(bundle: Bundle, story: Held) -> Bundle:
+    """Return the bundle with another amount in the hold's row."""
+    key = HOLDS.key(story.hold)
+
+    def edit(proof: StateProof) -> StateProof:
+        if proof.key != key or proof.value is None:
+            return proof
+        row = HOLDS.decoder.decode(proof.value)
+        return replace(proof, value=encode(replace(row, amount_units=row.amount_units + 1)))
+
+    return replace(bundle, states=tuple(edit(proof) for proof in bundle.states))
+
+
+def _swap(bundle: Bundle, trained: Trained) -> Bundle:
+    """Return the bundle with the chunks of another model in place of the model's."""
+    raw = harmless_model(trained)
+    chunks = [
+        raw[start : start + CHUNK_SIZE_BYTES_MAX]
+        for start in range(0, len(raw), CHUNK_SIZE_BYTES_MAX)
+    ]
+    stored = [proof for proof in bundle.states if proof.key.startswith(CHUNKS.prefix)]
+    if len(stored) != len(chunks):
+        raise DemoError("the evidence does not hold the model's chunks")
+    other = {
+        proof.key: replace(proof, value=encode(replace(CHUNKS.decoder.decode(value), data=chunk)))
+        for proof, chunk in zip(stored, chunks, strict=True)
+        if (value := proof.value) is not None
+    }
+    return replace(bundle, states=tuple(other.get(proof.key, proof) for proof in bundle.states))
+
+
+def harmless_model(trained: Trained) -> bytes:
+    """Return the bytes of a model like the trained one that finds nothing risky."""
+    model = decode_model(trained.run.trained.model_bytes)
+    assert isinstance(model.body, Trees)
+    return encode_model(replace(model, body=replace(model.body, base=model.body.base + HARMLESS)))
+
+
+def _forge_header(bundle: Bundle) -> Bundle:
+    """Return the bundle with a header that commits to another state, signed by a stranger."""
+    thief = SigningKey.from_seed(secrets.token_bytes(32))
+    header = replace(bundle.head.header, app_hash=secrets.token_bytes(32))
+    block_hash = header_hash(header)
+    old = bundle.head.commit
+    block_id = replace(
+        old.block_id,
+        hash=block_hash,
+        part_set_header=replace(old.block_id.part_set_header, hash=block_hash),
+    )
+    vote = old.signatures[0]
+    signed = vote_sign_bytes(header.chain_id, old.height, old.round, block_id, vote.timestamp)
+    votes = (replace(vote, signature=thief.sign(signed)),)
+    commit = replace(old, block_id=block_id, signatures=votes)
+    return replace(bundle, head=replace(bundle.head, header=header, commit=commit))
+
+
+def _leave_out(bundle: Bundle, *, neighbour: bool) -> Bundle:
+    """Return the period without its first hold.
+
+    With `neighbour` the run begins after the hold and says so, and the period says that it began
+    later, where the hold would lie outside; but the claim still names the whole period.
+    """
+    name = HOLD_SERIES.key()
+    ranges = []
+    for proof in bundle.ranges:
+        series = proof.series
+        if series.head.key == name:
+            first, *rest = series.entries
+            start = series.start + 1 if neighbour else series.start
+            series = replace(series, start=start, entries=tuple(rest))
+            proof = replace(proof, series=series)  # noqa: PLW2901
+        ranges.append(proof)
+    return replace(bundle, ranges=tuple(ranges))

@@ -1,0 +1,102 @@
+"""Rows that an operator made up and signed: whatever they hold, the refusal has a name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cairn.evidence.bundle import encode_bundle
+from cairn.evidence.errors import ClaimError, EvidenceError
+from cairn.evidence.report import one_line, report_text
+from cairn.evidence.verify import verify_bundle
+from cairn.ledger.records import HEAD_DECODER, leaf_key
+from cairn.modules.models.records import DEPLOYMENTS, PROMOTIONS
+from cairn.modules.rules.records import CHANGES
+from cairn.primitives.encoding import encode, replace
+from tests.evidence.attacks_operator import with_rows, with_series
+from tests.evidence.forger import forgeries
+from tests.evidence.story import told
+
+
+def entries_of(key: bytes) -> list[bytes]:
+    """Return the entries of a series of the story."""
+    state = told().story.chain.state
+    size = HEAD_DECODER.decode(state.get(key) or b"").size
+    return [state.leaves[leaf_key(key, position)] for position in range(size)]
+
+
+def edited(raw: bytes, change: Callable[[list[Any]], None]) -> bytes:
+    """Return an entry of a series with its record changed."""
+    time_ms, payload = msgspec.msgpack.decode(raw)
+    record = msgspec.msgpack.decode(payload)
+    change(record)
+    return msgspec.msgpack.encode([time_ms, msgspec.msgpack.encode(record)])
+
+
+def refused(bundle: Any) -> EvidenceError:
+    """Return why a bundle is refused."""
+    honest = told()
+    with pytest.raises(EvidenceError) as caught:
+        verify_bundle(
+            encode_bundle(bundle),
+            honest.story.chain.trust(("witness.example/supervisor",)),
+            at_ms=0,
+            replay=True,
+        )
+    return caught.value
+
+
+@pytest.mark.parametrize("policy", ["x" * 256, "", "é" * 200])
+def test_a_policy_of_an_impossible_name(policy: str) -> None:
+    key = PROMOTIONS.key("fraud")
+    entries = [edited(raw, lambda record: record.__setitem__(5, policy)) for raw in entries_of(key)]
+    assert isinstance(
+        refused(with_series(told(), "live_after_roll_back", key, entries)), ClaimError
+    )
+
+
+@pytest.mark.parametrize("version", [-1, 2**62])
+def test_a_rule_of_an_impossible_version(version: int) -> None:
+    key = CHANGES.key()
+    entries = [
+        edited(raw, lambda record: record.__setitem__(2, version)) for raw in entries_of(key)
+    ]
+    assert isinstance(
+        refused(with_series(told(), "payment_by_second_rule", key, entries)), ClaimError
+    )
+
+
+@given(place=st.integers(0, 6), value=st.none() | st.integers(-(2**63), 2**63 - 1) | st.text())
+@settings(max_examples=60, deadline=None)
+def test_promotions_of_any_content(place: int, value: object) -> None:
+    key = PROMOTIONS.key("fraud")
+    entries = entries_of(key)
+    changed = [edited(raw, lambda record: record.__setitem__(place, value)) for raw in entries]
+    if changed != entries:
+        refused(with_series(told(), "live_after_roll_back", key, changed))
+
+
+def test_a_text_cannot_look_like_a_line_of_the_report() -> None:
+    state = told().story.chain.state
+    key = DEPLOYMENTS.key("fraud")
+    row = DEPLOYMENTS.decoder.decode(state.get(key) or b"")
+    purpose = "tests\n\nassurance   quorum: all is well\x1b[2A\u202e"
+    bundle = with_rows(told(), "live_at_time", {key: encode(replace(row, purpose=purpose))})
+    trust = told().story.chain.trust(("witness.example/supervisor",))
+    report = verify_bundle(encode_bundle(bundle), trust, at_ms=0)
+    text = report_text(report)
+    assert "all is well" in text
+    assert [line for line in text.splitlines() if line.startswith("assurance")] == [
+        text.splitlines()[-1]
+    ]
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert one_line("a\tb\nc\u2028d é") == "a\\tb\\nc\\u2028d é"
+
+
+def test_every_fact_of_a_bundle_is_forged() -> None:
+    kinds = {name.split(":")[0] for name, _ in forgeries(told().bundles["period"], [])}
+    assert kinds >= {"claim", "head", "states", "series", "ranges", "receipts"}
