@@ -38,9 +38,12 @@ from cairn.ledger.errors import Fault
 from cairn.node.directory import CHARTER_FILE as CHARTER_NAME
 from cairn.node.node import Node, NodeOptions
 from cairn.node.opening import replay_from_genesis
+from cairn.node.replay import ReplayReport
 from cairn.node.server import serve_node
 from cairn.node.settings import load_settings
+from cairn.primitives.encoding import Decoder
 from cairn.primitives.hashes import sha256
+from cairn.primitives.light import Header
 from cairn.storage.disk import Disk
 from tools.crash_bank import (
     CHARTER_FILE,
@@ -77,6 +80,7 @@ TIMES_MEAN = {
 _READY, _ACKNOWLEDGED = b"R", b"A"
 _ACK_SIZE_BYTES = 76
 _ACKS_PER_WRITE = 50
+_headers: Decoder[Header] = Decoder(Header)
 _outcomes = msgspec.msgpack.Decoder(list[Outcome])
 
 
@@ -348,12 +352,11 @@ def _next_sequence(client: httpx.Client, lane: int) -> int:
 def verify(bank: Bank, plan: Plan) -> list[str]:
     """Return what is wrong after a kill, having let the ledger go on by some transactions."""
     problems: list[str] = []
-    replayed = b""
+    replayed: ReplayReport | None = None
     if (bank.directory / CHARTER_NAME).exists() and (bank.directory / "ledger").exists():
-        replayed = replay_from_genesis(bank.directory).app_hash
+        replayed = replay_from_genesis(bank.directory)
     with open_or_found(bank) as node:
-        # Blocks may be made from now on, so the comparison is with the replay's own height.
-        if replayed and replayed not in (node.head().app_hash, _app_hash_before_now(node)):
+        if replayed is not None and _app_hash_after(node, replayed.height) != replayed.app_hash:
             problems.append("the replay from genesis comes to another application hash")
         problems += _missing(node, bank)
         problems += _lost_sequences(node, bank)
@@ -365,10 +368,12 @@ def verify(bank: Bank, plan: Plan) -> list[str]:
     return problems
 
 
-def _app_hash_before_now(node: Node) -> bytes:
-    """Return the application hash that the newest header commits to."""
-    header = node.engine.chain.header
-    return b"" if header is None else header.app_hash
+def _app_hash_after(node: Node, height: int) -> bytes:
+    """Return the application hash after a height, above which the node may have made blocks."""
+    head = node.head()
+    if head.height == height:
+        return head.app_hash
+    return _headers.decode(node.block(height + 1).header).app_hash
 
 
 def _missing(node: Node, bank: Bank) -> list[str]:

@@ -84,6 +84,7 @@ ADVICE = {
     "FixedPointError": "choose values within the stated range",
     "InvalidNameError": "use 1 to 64 characters of a-z, 0-9, '.', '_' and '-', a letter or digit first",
     "NoteError": "ask the witness again: the checkpoint or a cosignature is not in its one form",
+    "DemoError": "run it again with --seed and --dir as printed, and report it if it fails again",
     "RowDisclosureError": "ask the data's owner to disclose the row again",
 }
 

@@ -7,13 +7,10 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from cairn.node import directory as node_directory
 from cairn.node.keeper import StoreKeeper
-from cairn.storage import store as store_module
-from cairn.storage.block_log import BlockLog
 from cairn.storage.checkpoint import Checkpoint
 from cairn.storage.disk import OSDisk, OSLogFile
 from cairn.storage.store import LedgerStore
@@ -151,8 +148,7 @@ def install(switch: KillSwitch) -> KillingDisk:
     _after(Checkpoint, "_put", switch, "checkpoint rows")
     _before(Checkpoint, "write", switch, "checkpoint begun")
     _after(Checkpoint, "write", switch, "checkpoint committed")
-    small = partial(BlockLog, segment_size_bytes=SEGMENT_SIZE_BYTES)
-    setattr(store_module, "BlockLog", small)  # noqa: B010 - a class is no attribute to mypy
+    LedgerStore.__init__.__kwdefaults__["segment_size_bytes"] = SEGMENT_SIZE_BYTES
     return KillingDisk(switch)
 
 

@@ -1,7 +1,8 @@
 """The page of commands, from the typer application."""
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import typer.main
 
@@ -10,6 +11,8 @@ from tools.docs_source import one_line
 
 SHARED = ("--dir", "--as", "--node", "--passphrase-file", "--json", "--yes")
 """Options that nearly every command has; the page explains them once."""
+
+KINDS = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
 
 
 def commands(group: Any = None, path: str = "cairn") -> Iterator[tuple[str, Any]]:
@@ -61,7 +64,7 @@ def _shown(command: Any) -> list[Any]:
 def _usage(command: Any) -> Iterator[str]:
     for one in _shown(command):
         if one.param_type_name == "argument":
-            name = _name(one) + ("…" if one.nargs == -1 or one.multiple else "")
+            name = _name(one) + ("…" if one.multiple and not _name(one).endswith("…") else "")
             yield name if one.required else f"[{name}]"
         elif one.required:
             yield f"{one.opts[0]} {_metavar(one)}"
@@ -74,7 +77,7 @@ def _parameters(found: list[Any]) -> Iterator[str]:
             title = f"`{_name(one)}`"
         else:
             title = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
-            title += "" if one.is_flag else f" {_metavar(one)}"
+            title += "" if one.is_flag else f" {_metavar(one)}".replace("|", "\\|")
         yield f"| {title} | {_default(one)} | {one_line(one.help or '')} |"
 
 
@@ -83,18 +86,17 @@ def _name(parameter: Any) -> str:
 
 
 def _metavar(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return " or ".join(str(getattr(one, "value", one)) for one in choices)
-    return str(parameter.metavar or parameter.type.name.upper())
+    if parameter.metavar:
+        return str(parameter.metavar)
+    kind = parameter.type_descriptor.annotation
+    (kind,) = get_args(kind) or (kind,)
+    return f"{KINDS[kind]}{', repeatable' if parameter.multiple else ''}"
 
 
 def _default(parameter: Any) -> str:
     default = parameter.default
     if parameter.required:
         return "required"
-    if default in (None, "", (), []) or callable(default) or parameter.param_type_name == "flag":
+    if default in (None, "", (), [], False):
         return ""
-    if isinstance(default, bool):
-        return "yes" if default else ""
-    return f"`{getattr(default, 'value', default)}`"
+    return "yes" if default is True else f"`{default}`"

@@ -25,10 +25,9 @@ from tests.evidence.attack import (
     opened,
     series_of,
 )
-from tests.evidence.chain import WITNESS
+from tests.evidence.chain import WITNESS, fork
 from tests.evidence.story import Told, bundle_of
 from tests.evidence.world import (
-    fork,
     tampered,
     unchecked,
     wanted_by,

@@ -4,10 +4,7 @@ from functools import cache
 from typing import Any
 
 from cairn.engine.base import block_id_of
-from cairn.evidence.bundle import (
-    StateClaim,
-    decode_bundle,
-)
+from cairn.evidence.bundle import Bundle, ForkClaim, StateClaim, decode_bundle
 from cairn.evidence.proofs import StateProof
 from cairn.evidence.trust import Trust, TrustedCheckpoint
 from cairn.modules.bank.records import HOLDS
@@ -36,12 +33,11 @@ from tests.evidence.attack import (
     other_chain,
     trusting,
 )
-from tests.evidence.chain import WITNESS, Chain
+from tests.evidence.chain import WITNESS, Chain, fork
 from tests.evidence.forger import resigned, trie_root
 from tests.evidence.story import Told, bundle_of
 from tests.evidence.world import (
     World,
-    fork,
     signed_commit,
     signed_head,
 )
@@ -332,3 +328,38 @@ def extension_of_another_history(honest: Told) -> Made:
     older = replace(bundle.head.consistency, old_root=sha256(b"another"))
     head = replace(bundle.head, consistency=older)
     return replace(bundle, head=head), "checkpoint_conflict"
+
+
+# Forks
+
+
+def forked(honest: Told) -> tuple[Bundle, ForkClaim]:
+    """Return the honest bundle of a fork, and its claim."""
+    bundle = opened(honest, "fork")
+    assert isinstance(bundle.claim, ForkClaim)
+    return bundle, bundle.claim
+
+
+@attack()
+def fork_of_one_block(honest: Told) -> Made:
+    """Accuses the validators with one block, shown twice."""
+    bundle, _ = forked(honest)
+    claim = ForkClaim(bundle.head.header, bundle.head.commit)
+    return replace(bundle, claim=claim), "claim"
+
+
+@attack()
+def fork_of_two_heights(honest: Told) -> Made:
+    """Accuses the validators with blocks of different heights."""
+    bundle, _ = forked(honest)
+    earlier = honest.story.chain.log[3]
+    return replace(bundle, claim=ForkClaim(earlier.header, earlier.commit)), "claim"
+
+
+@attack()
+def fork_that_nobody_signed(honest: Told) -> Made:
+    """Accuses the validators with a block of its own making."""
+    bundle, claim = forked(honest)
+    header = replace(claim.header, data_hash=sha256(b"never"))
+    commit = signed_commit(bundle.chain_id, header, STRANGER, bundle.head.validators)
+    return replace(bundle, claim=ForkClaim(header, commit)), "header_not_committed"

@@ -6,6 +6,7 @@ raw = prove(source, claim)
 verify_bundle(raw, chain.trust(), at_ms=…)
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,10 +115,10 @@ class Chain(Harness):
             self.end_events = self._outcome(receipts[-1]).events
         return [self._outcome(receipt) for receipt in receipts[: len(raws)]]
 
-    def source(self, *, witnesses: Sequence[str] = ()) -> "Source":
+    def source(self, *, witnesses: Sequence[str] = (), advance_ms: int = 1_000) -> "Source":
         """Return the proofs of everything up to now, under a header made for them."""
         proved, state = self.head, self.state.copy()
-        self.block()
+        self.block(advance_ms=advance_ms)
         entry = self.log[-1]
         view = ProvingView(
             state,
@@ -205,6 +206,15 @@ class Chain(Harness):
             evidence_hash=EMPTY_EVIDENCE_HASH,
             proposer_address=members.validators[0].address,
         )
+
+
+def fork(chain: Chain) -> Chain:
+    """Return a chain with the same past that can go its own way."""
+    other = copy.copy(chain)
+    other.states = [state.copy() for state in chain.states]
+    other.log, other.heads = list(chain.log), list(chain.heads)
+    other._queue, other._sequences = [], dict(chain._sequences)
+    return other
 
 
 class Source:

@@ -40,7 +40,15 @@ EXPECTED: dict[str, frozenset[str]] = {
     "format": frozenset({"malformed_bundle"}),
     "chain_id": frozenset({"malformed_bundle", "wrong_chain"}),
     "claim": frozenset(
-        {"malformed_bundle", "claim", "surplus", "incomplete_range", "row_proof", "replay"}
+        {
+            "malformed_bundle",
+            "claim",
+            "surplus",
+            "incomplete_range",
+            "row_proof",
+            "replay",
+            "header_not_committed",
+        }
     ),
     "head": frozenset(
         {
@@ -185,6 +193,20 @@ def _inside(value: bytes) -> Iterator[tuple[str, bytes]]:
             continue
         how, changed = next(_changes(part))
         yield f"inside {'.'.join(map(str, path))} {how}", _with(tree, path, changed)
+
+
+def every_change_inside(record: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield a record with each of its values changed in every way; and records within records."""
+    if not record:
+        return
+    tree = msgspec.msgpack.decode(record)
+    for path, part in _walk(tree):
+        for how, changed in _changes(part):
+            if not isinstance(changed, int) or -(2**63) <= changed < 2**63:
+                yield f"{'.'.join(map(str, path))} {how}", _with(tree, path, changed)
+        if isinstance(part, bytes):
+            for how, changed in _inside(part):
+                yield f"{'.'.join(map(str, path))} {how}", _with(tree, path, changed)
 
 
 def _with(tree: Any, path: Path, value: Any) -> bytes:

@@ -8,6 +8,7 @@ from functools import cache
 
 from cairn.evidence.bundle import (
     Claim,
+    ForkClaim,
     LiveClaim,
     OpenedInput,
     PaymentClaim,
@@ -42,9 +43,10 @@ from cairn.modules.models.records import DEPLOYMENTS
 from cairn.modules.rules.messages import SwitchAllRules, SwitchRule
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
+from cairn.primitives.light import header_hash
 from cairn.primitives.merkle import leaf_hash, range_proof_of, root_of
 from cairn.sdk.prove import prove
-from tests.evidence.chain import WITNESS, Chain, Source
+from tests.evidence.chain import WITNESS, Chain, Source, fork
 from tests.modules.founding import (
     HOUR_MS,
     activate,
@@ -321,10 +323,24 @@ def bundle_of(source: Source, claim: Claim, *, extends_size: int | None = None) 
     return prove(source, claim, disclosure=disclosure, extends_size=extends_size)
 
 
+def forked(story: Story) -> bytes:
+    """Return the bundle that shows two blocks of one height, the chain having gone on twice."""
+    one, other = fork(story.chain).source(), fork(story.chain)
+    other.block(advance_ms=7)
+    second = other.log[-1]
+    mine = header_hash(one.view.header)
+    if header_hash(second.header) > mine:
+        return bundle_of(one, ForkClaim(second.header, second.commit))
+    later = fork(story.chain)
+    source = later.source(advance_ms=7)
+    return bundle_of(source, ForkClaim(one.view.header, one.view.commit))
+
+
 @cache
 def told() -> Told:
     """Return the story and its bundles, made once."""
     story = tell(found(Chain, check_invariants=False))  # type: ignore[arg-type]
     source = story.chain.source(witnesses=(WITNESS,))
     bundles = {name: bundle_of(source, claim) for name, claim in claims(story).items()}
+    bundles["fork"] = forked(story)
     return Told(story, source, bundles)

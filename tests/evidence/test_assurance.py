@@ -15,9 +15,8 @@ from cairn.modules.bank.records import HOLDS
 from cairn.primitives.encoding import replace
 from cairn.primitives.light import ABSENT_SIG
 from tests.evidence.attacks_head import checkpoint_of
-from tests.evidence.chain import WITNESS, Chain
+from tests.evidence.chain import WITNESS, Chain, fork
 from tests.evidence.story import bundle_of
-from tests.evidence.world import fork
 from tests.modules.founding import found, pay
 from tests.modules.harness import key_of
 

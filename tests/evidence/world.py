@@ -4,7 +4,6 @@
 and blocks of transactions with receipts of one's choice.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 
 from cairn.engine.base import block_id_of
@@ -44,16 +43,7 @@ from cairn.primitives.light import (
 from cairn.primitives.merkle import EMPTY_ROOT, inclusion_proof_of, leaf_hash, root_of
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.prove import Proofs, ReadFacts, Wanted, cosigned_by
-from tests.evidence.chain import Chain, Source
-
-
-def fork(chain: Chain) -> Chain:
-    """Return a chain with the same past that can go its own way."""
-    other = copy.copy(chain)
-    other.states = [state.copy() for state in chain.states]
-    other.log, other.heads = list(chain.log), list(chain.heads)
-    other._queue, other._sequences = [], dict(chain._sequences)
-    return other
+from tests.evidence.chain import Chain, Source, fork
 
 
 def tampered(chain: Chain, rows: Mapping[bytes, bytes | None]) -> Chain:

@@ -20,16 +20,18 @@ from cairn.evidence.errors import ClaimError
 from cairn.evidence.trust import Trust
 from cairn.evidence.verify import Report, verify_bundle
 from cairn.ledger.charter import sign_charter
+from cairn.ledger.receipts import RECEIPT_DECODER
 from cairn.modules.bank.events import HoldPlaced
 from cairn.modules.bank.messages import ReleaseHold
 from cairn.modules.bank.records import HOLD_SERIES, HOLDS
 from cairn.modules.registry import standard_registry
 from cairn.node.node import Node, NodeOptions
 from cairn.node.settings import load_settings
+from cairn.primitives.checkpoints import parse_note
 from cairn.primitives.encoding import encode
 from cairn.sdk.errors import UsageError
 from cairn.sdk.proof_source import ConnectionSource
-from cairn.sdk.prove import Proofs, Wanted, prove, runs_of
+from cairn.sdk.prove import Proofs, Wanted, cosigned_by, prove, runs_of
 from tests.evidence.chain import Chain
 from tests.modules.founding import activate, amount_model, found, go_live, hold_rule, pay
 from tests.modules.harness import key_of
@@ -86,8 +88,6 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
 
 def identities(bank: Bank) -> list[bytes]:
     """Return the ids of the chain's transactions of one payment, in order."""
-    from cairn.ledger.receipts import RECEIPT_DECODER
-
     receipts = [RECEIPT_DECODER.decode(raw) for entry in bank.chain.log for raw in entry.receipts]
     return [receipt.transaction_id for receipt in receipts[-32:]]
 
@@ -130,6 +130,23 @@ def test_a_witness_that_has_not_cosigned_is_named(bank: Bank) -> None:
     source = ConnectionSource(bank.node)
     with pytest.raises(UsageError, match="no witness has cosigned"):
         prove(source, StateClaim(HOLDS.key(bytes(20))), witnesses=("witness.example/w",))
+
+
+def test_the_note_carries_the_witnesses_that_were_asked_for() -> None:
+    chain = found(Chain, check_invariants=False)
+    assert isinstance(chain, Chain)
+    names = ("b.example/w", "a.example/w")
+    note = chain.source(witnesses=names).view.cosigned_checkpoint
+    lines = [line.name for line in parse_note(note).signatures]
+    assert lines == [chain.chain_id, *names]
+    kept = [line.name for line in parse_note(cosigned_by(note, None)).signatures]
+    assert kept == sorted(names)
+    one = [line.name for line in parse_note(cosigned_by(note, names[:1])).signatures]
+    assert one == ["b.example/w"]
+    assert cosigned_by(note, ()) == b""
+    assert cosigned_by(b"", None) == b""
+    with pytest.raises(UsageError, match=r"c\.example/w has not cosigned"):
+        cosigned_by(note, ("c.example/w",))
 
 
 class Restless(ConnectionSource):

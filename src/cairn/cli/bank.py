@@ -159,7 +159,7 @@ def transfer(
                 else {
                     "hold": hold.hold.hex(),
                     "rule": f"{hold.rule} version {hold.version}",
-                    "score_ppm": hold.score_ppm,
+                    "score_ppm": hold.score_ppm if hold.score_ppm >= 0 else None,
                     "expires": format_time(hold.expires_at_ms),
                 }
             ),
@@ -282,9 +282,7 @@ def open_escrow(
         session.confirm(f"set {amount} {asset} of {payer} aside for {payee}")
         final = session.send(client, message)
     opened = final.event(EscrowOpened)
-    session.out.record(
-        {"escrow": opened.escrow.hex(), "deadline": format_time(opened.deadline_ms)}
-    )
+    session.out.record({"escrow": opened.escrow.hex(), "deadline": format_time(opened.deadline_ms)})
 
 
 EscrowArgument = Annotated[str, Argument(metavar="ESCROW", help="Its id, or its first digits.")]

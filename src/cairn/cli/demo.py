@@ -29,9 +29,7 @@ def demo(
     data: Annotated[
         Path | None, Option(help="Payments instead: a file or folder of CSV or Parquet.")
     ] = None,
-    mapping: Annotated[
-        Path | None, Option(help="Which columns of --data are what (YAML).")
-    ] = None,
+    mapping: Annotated[Path | None, Option(help="Which columns of --data are what (YAML).")] = None,
 ) -> None:
     """Run the main job from beginning to end: data, model, rule, held payments, evidence, attacks."""
     run_demo = importlib.import_module(DEMO).run_demo

@@ -26,7 +26,9 @@ ServiceOption = Annotated[
 ]
 PolicyOption = Annotated[
     list[str],
-    Option("--policy", metavar="NAME=NofM[:ROLE,…]", help="Who approves what, such as models=3of5."),
+    Option(
+        "--policy", metavar="NAME=NofM[:ROLE,…]", help="Who approves what, such as models=3of5."
+    ),
 ]
 AssetOption = Annotated[
     list[str], Option("--asset", metavar="NAME[=DECIMALS]", help="An asset to issue.")
@@ -121,7 +123,9 @@ def _policies(texts: list[str], held: list[tuple[str, ...]]) -> dict[str, Policy
 def _policy(name: str, share: str, before: Policy | None, held: list[tuple[str, ...]]) -> Policy:
     match = _SHARE.fullmatch(share)
     if not name or match is None:
-        raise UsageError(f"{name}={share} is not a policy", "write models=3of5 or models=2of3:risk,…")
+        raise UsageError(
+            f"{name}={share} is not a policy", "write models=3of5 or models=2of3:risk,…"
+        )
     usual = before.roles if before else FIVE_ROLES
     roles = tuple(sorted(dict.fromkeys(match[3].split(",")))) if match[3] else usual
     able = _able(roles, held)
@@ -151,4 +155,6 @@ def _parameter(text: str) -> tuple[str, int]:
     try:
         return name, int(value)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a parameter", "write bank.hold_ms_max=86400000") from error
+        raise UsageError(
+            f"{text!r} is not a parameter", "write bank.hold_ms_max=86400000"
+        ) from error

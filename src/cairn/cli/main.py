@@ -76,9 +76,7 @@ def show_version(session: Session) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; nothing is raised."""
     try:
-        app(arguments, prog_name="cairn", standalone_mode=False)
-    except typer.Exit as stop:
-        return stop.exit_code
+        stopped_with = app(arguments, prog_name="cairn", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         errors.tell("stopped")
         return errors.INTERRUPTED
@@ -90,11 +88,11 @@ def run(arguments: list[str]) -> int:
         # Whoever read the output has gone; there is nobody to tell.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that closing it at exit cannot fail
         return errors.DONE
-    except Exception as error:  # noqa: BLE001 - the process ends here, with a code and no traceback
+    except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return errors.tell_unexpected(error, TRACEBACK_VARIABLE)
-    return errors.DONE
+    return stopped_with if isinstance(stopped_with, int) else errors.DONE
 
 
 def main() -> None:

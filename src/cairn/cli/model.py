@@ -37,7 +37,9 @@ DeploymentArgument = Annotated[str, Argument(metavar="DEPLOYMENT", help="Its nam
 VersionArgument = Annotated[
     str, Argument(metavar="VERSION", help="Its id, its first digits, or NAME@NUMBER.")
 ]
-FolderArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run, or a model file.")]
+FolderArgument = Annotated[
+    Path, Argument(metavar="RUN", help="The folder of a run, or a model file.")
+]
 
 
 @command(app, "convert")
@@ -242,7 +244,9 @@ def list_versions(session: Session) -> None:
             }
             for entry in entries
         ]
-    session.out.rows(("version", "name", "number", "registered", "registered_by", "retired", "live_in"), rows)
+    session.out.rows(
+        ("version", "name", "number", "registered", "registered_by", "retired", "live_in"), rows
+    )
 
 
 def find_version(reader: Reader, text: str) -> bytes:

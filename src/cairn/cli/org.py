@@ -89,15 +89,11 @@ def add_member(
     with session.client() as client:
         final = session.send(client, RegisterAccount(kind, name, roles, (parse_did_key(text),)))
         account = member_id(session.names(client).home, name)
-    session.out.record(
-        {"member": name, "account": account.hex(), "speaks_from": final.height + 1}
-    )
+    session.out.record({"member": name, "account": account.hex(), "speaks_from": final.height + 1})
 
 
 @command(member_app, "suspend")
-def suspend(
-    session: Session, account: AccountArgument, proposal: ProposalOption = ""
-) -> None:
+def suspend(session: Session, account: AccountArgument, proposal: ProposalOption = "") -> None:
     """Silence an account from the next block on; an organisation needs a proposal."""
     with session.client() as client:
         target = session.names(client).find(account)
@@ -107,9 +103,7 @@ def suspend(
 
 
 @command(member_app, "reinstate")
-def reinstate(
-    session: Session, account: AccountArgument, proposal: ProposalOption = ""
-) -> None:
+def reinstate(session: Session, account: AccountArgument, proposal: ProposalOption = "") -> None:
     """Let a suspended account speak again; an organisation needs a proposal."""
     with session.client() as client:
         target = session.names(client).find(account)
@@ -301,4 +295,3 @@ def describe_approvals(
             for entry in standing.acts
         ],
     }
-

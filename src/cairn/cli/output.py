@@ -8,7 +8,7 @@ from typing import Any
 
 ID_DIGITS = 12
 """How many hex digits of an id a table shows; commands take an id by its first digits."""
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
+_ID = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b", re.ASCII)
 
 
 class Output:
@@ -61,9 +61,7 @@ def write(text: str) -> None:
 def table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     """Return an aligned table; columns that hold numbers alone stand right."""
     heads = [label(name) for name in columns]
-    widths = [
-        max(len(head), *(len(row[at]) for row in cells)) for at, head in enumerate(heads)
-    ]
+    widths = [max(len(head), *(len(row[at]) for row in cells)) for at, head in enumerate(heads)]
     right = [all(is_number(row[at]) for row in cells) for at in range(len(heads))]
     lines = []
     for row in (heads, *cells):
@@ -84,8 +82,10 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         lines = [shown(one) for one in value]
         return ("\n" if any(" " in line for line in lines) else " ").join(lines) or "-"
+    if isinstance(value, bytes):
+        return value.hex() or "-"
     if isinstance(value, Mapping):
-        return ", ".join(f"{label(key)} {shown(one)}" for key, one in value.items()) or "-"
+        return "\n".join(f"{label(key)}: {shown(one)}" for key, one in value.items()) or "-"
     return str(value)
 
 
@@ -95,7 +95,7 @@ def brief(value: Any) -> str:
     >>> brief("0102030405060708090a0b0c0d0e0f1011121314")
     '010203040506'
     """
-    return _ID.sub(lambda match: match[0][:ID_DIGITS], shown(value))
+    return _ID.sub(lambda match: match[0][:ID_DIGITS], shown(value).replace("\n", ", "))
 
 
 def label(name: str) -> str:

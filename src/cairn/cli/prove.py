@@ -234,9 +234,7 @@ def _declared(known: dict[bytes, Any], name: str) -> Any:
     return by_name[name]
 
 
-def _key_parts(
-    kinds: tuple[type, ...], texts: list[str], names: Names, what: str
-) -> list[KeyPart]:
+def _key_parts(kinds: tuple[type, ...], texts: list[str], names: Names, what: str) -> list[KeyPart]:
     """Return the parts of a row's key from what the user wrote."""
     if len(kinds) != len(texts):
         wanted = " ".join(kind.__name__ for kind in kinds) or "no key"
@@ -266,5 +264,3 @@ def _opened(path: Path) -> OpenedInput:
         raise UsageError(
             f"{path} is not an input that `cairn predict record` wrote: {error!r}"
         ) from error
-
-

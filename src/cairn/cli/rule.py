@@ -57,9 +57,7 @@ def submit(session: Session, file: FileArgument) -> None:
         submitted = session.send(client, SubmitRule(raw)).event(RuleSubmitted)
         _, approvable = activation_of(client, submitted.rule, submitted.version)
         standing = describe_approvals(session, client, approvable.policy, approvable.subject)
-    session.out.record(
-        {"rule": submitted.rule, "version": submitted.version, **standing}
-    )
+    session.out.record({"rule": submitted.rule, "version": submitted.version, **standing})
 
 
 @command(app, "approve")

@@ -40,12 +40,8 @@ Directory = Annotated[
     Path | None,
     Option("--dir", help="The workspace; else CAIRN_DIR, else around here.", show_default=False),
 ]
-Person = Annotated[
-    str, Option("--as", help="Whose key signs; else CAIRN_AS.", show_default=False)
-]
-Address = Annotated[
-    str, Option("--node", help="Address of a running node.", show_default=False)
-]
+Person = Annotated[str, Option("--as", help="Whose key signs; else CAIRN_AS.", show_default=False)]
+Address = Annotated[str, Option("--node", help="Address of a running node.", show_default=False)]
 PassphraseFile = Annotated[
     Path | None,
     Option("--passphrase-file", help="Its first line opens the keys.", show_default=False),

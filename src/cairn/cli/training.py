@@ -79,9 +79,7 @@ def run(
 def record(
     session: Session,
     run: FolderArgument,
-    dataset: Annotated[
-        list[str], Option("--dataset", help="The data sets, in the run's order.")
-    ],
+    dataset: Annotated[list[str], Option("--dataset", help="The data sets, in the run's order.")],
 ) -> None:
     """Put a run on record; for a developer."""
     from cairn.sdk.datasets import committed_file, parse_label
@@ -174,5 +172,7 @@ def _parameter(text: str) -> tuple[str, Any]:
     except ValueError:
         parsed = value
     if isinstance(parsed, dict | list):
-        raise UsageError(f"{text!r} is not a parameter", "a parameter is a number, text or truth value")
+        raise UsageError(
+            f"{text!r} is not a parameter", "a parameter is a number, text or truth value"
+        )
     return name, parsed

@@ -78,7 +78,9 @@ def export(
         session.out.value(text.rstrip(), trust=text)
         return
     write_output(output, text.encode())
-    session.out.talk(f"wrote {output}; hand it over by a way that this ledger's operator does not control")
+    session.out.talk(
+        f"wrote {output}; hand it over by a way that this ledger's operator does not control"
+    )
 
 
 @command(app, "add-witness")

@@ -139,5 +139,3 @@ def _describe_body(reader: Reader, names: Names, final: Final) -> dict[str, Any]
         "mode": "all or nothing" if body.mode == 0 else "each alone",
         "operations": [json.dumps(to_json(one)) for one in body.operations],
     }
-
-

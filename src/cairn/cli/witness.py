@@ -86,7 +86,9 @@ def start(
         listener = listen_on_port(host, port)
         address = f"http://{host}:{listener.getsockname()[1]}"
         session.out.talk(f"{witness.name} on {address}, watching {len(witness.origins())} ledgers")
-        session.out.talk(f'in cairn.toml of a node: [witnesses] peers = ["{address} {witness.verifier_key}"]')
+        session.out.talk(
+            f'in cairn.toml of a node: [witnesses] peers = ["{address} {witness.verifier_key}"]'
+        )
         try:
             serve(witness_application(witness), [listener])
         finally:

@@ -24,6 +24,7 @@ from cairn.evidence.rows import RowDisclosure
 from cairn.ledger.records import DigestField, HeightField, NameField, ObjectIdField, TimeMsField
 from cairn.primitives.encoding import Decoder, Record, encode
 from cairn.primitives.errors import NonCanonicalError
+from cairn.primitives.light import Commit, Header
 
 BUNDLE_FORMAT = "cairn-bundle/1"
 BUNDLE_SIZE_BYTES_MAX = 1 << 30
@@ -113,6 +114,16 @@ class PeriodClaim(Record, tag="period"):
     """Sorted, each once."""
 
 
+class ForkClaim(Record, tag="fork"):
+    """The validators signed another block at the height of the bundle's own header.
+
+    The header with the larger hash is the claim's, so that one fork has one bundle.
+    """
+
+    header: Header
+    commit: Commit
+
+
 Claim = (
     StateClaim
     | TransactionClaim
@@ -122,6 +133,7 @@ Claim = (
     | LiveClaim
     | RangeClaim
     | PeriodClaim
+    | ForkClaim
 )
 
 

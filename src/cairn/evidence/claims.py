@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cairn.evidence.bundle import (
     Claim,
+    ForkClaim,
     LiveClaim,
     PaymentClaim,
     PeriodClaim,
@@ -33,6 +34,7 @@ from cairn.ledger.transactions import ATOMIC
 from cairn.modules.data.records import DATASETS
 from cairn.primitives.encoding import Record
 from cairn.primitives.errors import NonCanonicalError, PrimitiveError
+from cairn.primitives.light import header_hash, header_time_ms
 
 LISTED_MAX = 100
 """Most entries of a range that a report lists one by one."""
@@ -63,6 +65,20 @@ def check_claim(claim: Claim, facts: VerifiedFacts, *, replay: bool) -> Outcome:
             return _check_range(claim, facts)
         case PeriodClaim():
             return check_period(claim, facts, replay=replay)
+        case ForkClaim():
+            return _show_fork(claim, facts)
+
+
+def _show_fork(claim: ForkClaim, facts: VerifiedFacts) -> Outcome:
+    """Say that two blocks were signed at one height, which `verify_fork` has checked."""
+    height = claim.header.height
+    findings = (
+        f"the validators signed two blocks at height {height}",
+        f"the one: {facts.head.block_hash.hex()}, {time_words(facts.head.time_ms)}",
+        f"the other: {header_hash(claim.header).hex()}, {time_words(header_time_ms(claim.header))}",
+        "whoever was shown the one was told another story than whoever was shown the other",
+    )
+    return Outcome(f"fork at height {height}", findings, ("both headers are signed",))
 
 
 def _check_state(claim: StateClaim, facts: VerifiedFacts) -> Outcome:

@@ -351,11 +351,14 @@ def _authority_words(period: _Period) -> list[str]:
     facts = period.facts
     told: list[str] = []
     for deployment, entries in period.predictions.items():
-        for version in dict.fromkeys(entry.record.version for entry in entries):
-            promotions = period.promotions[deployment]
-            last = max(p for p, one in enumerate(promotions) if one.record.version == version)
-            told += version_words(facts, version)
-            told += check_promotion(facts, deployment, promotions[: last + 1])
+        promotions = period.promotions[deployment]
+        named: dict[bytes, None] = {}
+        for place in _promotions_used(period, deployment, entries):
+            version = promotions[place].record.version
+            if version not in named:
+                named[version] = None
+                told += version_words(facts, version)
+            told += check_promotion(facts, deployment, promotions[: place + 1])
     rules = {}
     for receipt in {place[0]: period.receipts[place[0]] for place in period.judged}.values():
         for one in period.book.acting_at(receipt.block.height):
@@ -429,6 +432,24 @@ def _promoted(
     """Return the promotions before a receipt's block."""
     height = receipt.block.height
     return tuple(one for one in period.promotions[deployment] if one.record.height < height)
+
+
+def _promotions_used(
+    period: _Period, deployment: str, entries: tuple[Entry[Prediction], ...]
+) -> list[int]:
+    """Return the places of the promotions by which versions were live when they predicted."""
+    blocks = {
+        (period.receipts[e.record.transaction_id].block.height, e.record.version) for e in entries
+    }
+    places = {
+        max(
+            place
+            for place, one in enumerate(period.promotions[deployment])
+            if one.record.height < height and one.record.version == version
+        )
+        for height, version in blocks
+    }
+    return sorted(places)
 
 
 def _version_at(period: _Period, deployment: str, height: int) -> bytes:

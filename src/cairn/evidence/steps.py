@@ -6,11 +6,12 @@ error. The steps are those of docs/reference/evidence.md.
 
 from itertools import pairwise
 
-from cairn.evidence.bundle import Bundle
+from cairn.evidence.bundle import Bundle, ForkClaim
 from cairn.evidence.errors import (
     AppHashError,
     CheckpointConflictError,
     CheckpointUnprovenError,
+    ClaimError,
     HeaderNotCommittedError,
     HistoryProofError,
     IncompleteRangeError,
@@ -107,6 +108,23 @@ def verify_head(proof: HeadProof, trust: Trust) -> VerifiedHead:
         sum(m.voting_power for m, entry in members if entry.block_id_flag == FLAG_COMMIT),
         sum(member.voting_power for member in proof.validators.validators),
     )
+
+
+def verify_fork(claim: ForkClaim, head: VerifiedHead, trust: Trust) -> None:
+    """Check that the trusted validators signed the claim's header as well as the bundle's.
+
+    Raises:
+        HeaderNotCommittedError: They did not.
+        ClaimError: It is the same block, of another height, or the smaller of the two.
+    """
+    try:
+        other = verify_header(trust.chain_id, claim.header, claim.commit, trust.validators)
+    except PrimitiveError as error:
+        raise HeaderNotCommittedError(f"the other header: {error}") from error
+    if claim.header.height != head.height + 1:
+        raise ClaimError("the two headers are of different heights")
+    if other <= head.block_hash:
+        raise ClaimError("the two headers are one, or in the wrong order")
 
 
 def verify_extension(proof: HeadProof, head: VerifiedHead) -> None:

@@ -7,13 +7,19 @@ boolean, and it asks no node, network or clock.
 from dataclasses import dataclass, field
 
 from cairn.evidence.assurance import Assurance, judge_assurance
-from cairn.evidence.bundle import decode_bundle
+from cairn.evidence.bundle import ForkClaim, decode_bundle
 from cairn.evidence.claims import check_claim
 from cairn.evidence.errors import WrongChainError
 from cairn.evidence.facts import VerifiedFacts, VerifiedHead
 from cairn.evidence.keys import check_keys
 from cairn.evidence.proofs import HeadProof
-from cairn.evidence.steps import verify_checkpoint, verify_extension, verify_facts, verify_head
+from cairn.evidence.steps import (
+    verify_checkpoint,
+    verify_extension,
+    verify_facts,
+    verify_fork,
+    verify_head,
+)
 from cairn.evidence.trust import Trust
 
 
@@ -58,6 +64,8 @@ def verify_bundle(raw: bytes, trust: Trust, *, at_ms: int, replay: bool = False)
     verify_extension(bundle.head, head)  # step 6
     verify_checkpoint(bundle.head, head, trust)
     checked.extend(_extension_words(bundle.head, trust))
+    if isinstance(bundle.claim, ForkClaim):
+        verify_fork(bundle.claim, head, trust)
     facts = verify_facts(bundle, head)  # step 7
     checked.append(facts.sentence())
     check_keys(facts)  # step 8

@@ -102,7 +102,9 @@ def check_plan(plan: Plan) -> None:
             raise UsageError(f"{name!r} is not a name", "use up to 64 of a-z 0-9 . _ -")
     people = [member.name for member in plan.members]
     if len(dict.fromkeys(people)) != len(people):
-        raise UsageError("a person is named twice", "give all of a person's roles at once: a,b=NAME")
+        raise UsageError(
+            "a person is named twice", "give all of a person's roles at once: a,b=NAME"
+        )
     if not any(ADMIN in member.roles for member in plan.members):
         raise UsageError("nobody has the role admin", "give it to somebody: admin,…=NAME")
     for name, policy in plan.policies.items():

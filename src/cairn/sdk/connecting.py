@@ -45,9 +45,7 @@ def connect(
         return
     from cairn.sdk.local import LocalConnection
 
-    with LocalConnection.open(
-        workspace.directory, workspace.open_node_key(passphrase())
-    ) as opened:
+    with LocalConnection.open(workspace.directory, workspace.open_node_key(passphrase())) as opened:
         yield opened
 
 

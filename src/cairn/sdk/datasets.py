@@ -21,9 +21,9 @@ from cairn.learning.datasets import (
     commit_file,
     disclose_row,
     load_manifest,
-    read_committed,
 )
 from cairn.learning.schemas import Kind, Schema
+from cairn.learning.tables import read_table
 from cairn.learning.training import CommittedFile
 from cairn.modules.data.events import DatasetRegistered
 from cairn.modules.data.messages import RegisterDataset
@@ -169,13 +169,14 @@ def open_row(
 ) -> RowDisclosure:
     """Return the disclosure of one row, opening the named columns, or all.
 
+    Only this row has to be as committed, so that rows can be shown after others were forgotten.
+
     Raises:
-        ChangedDataError: The file is not the committed one.
-        DatasetError: There is no such row or column.
+        DatasetError: There is no such row or column, or the row is not the committed one.
         ForgottenSubjectError: The subject's key was destroyed.
     """
     manifest, keys = open_manifest(workspace, label), subject_keys(workspace)
-    table = read_committed(file, manifest, keys)
+    table = read_table(file, manifest.schema)
     return _disclosures.decode(disclose_row(table, manifest, keys, index, columns))
 
 

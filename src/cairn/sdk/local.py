@@ -3,8 +3,8 @@
 Nothing else in the SDK imports the node.
 """
 
-import threading
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +27,8 @@ from cairn.node.api import (
 from cairn.node.directory import LEDGER_FOLDER
 from cairn.node.errors import NodeRequestError
 from cairn.node.node import Node, NodeOptions
+from cairn.node.opening import replay_from_genesis
+from cairn.node.replay import ReplayReport
 from cairn.node.server import listen_on_port, make_server
 from cairn.node.settings import Value, load_settings
 from cairn.node.witness import Witness, WitnessDirectoryError
@@ -35,7 +37,7 @@ from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.errors import CairnError, NodeFaultError, PendingError, UnavailableError, UsageError
 from cairn.storage.errors import DirectoryInUseError, NoSpaceError, ReadOnlyError, StorageError
-from cairn.storage.store import LedgerStore
+from cairn.storage.store import LedgerStore, rebuild
 
 T = TypeVar("T")
 
@@ -74,7 +76,8 @@ class LocalConnection:
         """
         with node_errors():
             if options is None:
-                settings = load_settings(directory, flags={**BRIEF, **(flags or {})})
+                chosen = {**BRIEF, **(flags or {})}
+                settings = load_settings(directory, flags=chosen, environment=os.environ)
                 options = NodeOptions(settings=settings)
             return cls(Node.open(directory, key, options))
 
@@ -231,6 +234,27 @@ def process_of(directory: Path) -> int | None:
     except DirectoryInUseError as error:
         return error.pid
     return None
+
+
+def replay_log(directory: Path) -> ReplayReport:
+    """Execute a directory's whole log from the charter on, and compare every root and receipt.
+
+    Raises:
+        NodeFaultError: Something came out differently than recorded; see divergence.json.
+        UnavailableError, UsageError: As `LocalConnection.open`.
+    """
+    with node_errors():
+        return replay_from_genesis(directory)
+
+
+def remove_checkpoint(directory: Path) -> None:
+    """Remove a directory's checkpoint; the next opening makes it anew from the log.
+
+    Raises:
+        UnavailableError: Another process has the directory open, or it cannot be written.
+    """
+    with node_errors():
+        rebuild(directory / LEDGER_FOLDER)
 
 
 @contextmanager

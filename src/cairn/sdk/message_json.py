@@ -94,11 +94,11 @@ def _record(kind: type[Any], value: object, resolve: Resolve, where: str) -> Any
     unknown = [name for name in value if name not in fields]
     missing = [name for name, f in fields.items() if f.required and name not in value]
     if unknown or missing:
-        what = f"unknown field {unknown[0]!r}" if unknown else f"the field {missing[0]!r} is missing"
+        what = (
+            f"unknown field {unknown[0]!r}" if unknown else f"the field {missing[0]!r} is missing"
+        )
         raise UsageError(f"{where}{': ' if where else ''}{what}", _listed(describe_fields(kind)))
-    return kind(
-        **{name: _value(fields[name].type, value[name], resolve, name) for name in value}
-    )
+    return kind(**{name: _value(fields[name].type, value[name], resolve, name) for name in value})
 
 
 def _value(kind: Any, value: object, resolve: Resolve, where: str) -> Any:
@@ -116,7 +116,9 @@ def _value(kind: Any, value: object, resolve: Resolve, where: str) -> Any:
         if len(inner) != len(value):
             raise UsageError(f"{where} has {len(value)} entries, not {len(inner)}")
         pairs = zip(inner, value, strict=True)
-        return tuple(_value(one, part, resolve, f"{where}[{i}]") for i, (one, part) in enumerate(pairs))
+        return tuple(
+            _value(one, part, resolve, f"{where}[{i}]") for i, (one, part) in enumerate(pairs)
+        )
     if origin is Literal:
         if value not in arguments:
             raise UsageError(f"{where} is {value!r}", f"one of: {', '.join(map(str, arguments))}")

@@ -28,7 +28,9 @@ def parse_amount(text: str, decimals: int) -> int:
         raise UsageError(f"{text!r} is not an amount", "write digits and a point, such as 12.50")
     whole, fraction = match[1], match[2] or ""
     if len(fraction) > decimals:
-        raise UsageError(f"{text} has more than {decimals} decimals", "the asset has no smaller unit")
+        raise UsageError(
+            f"{text} has more than {decimals} decimals", "the asset has no smaller unit"
+        )
     units = int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
     if not 0 < units <= UNITS_MAX:
         raise UsageError(f"{text} is out of bounds", "write an amount above zero")

@@ -104,6 +104,4 @@ def _column(table: Table, name: str) -> Column:
     for column in table.schema.columns:
         if column.name == name:
             return column
-    raise TrainingError(
-        f"there is no column {name!r}", f"columns: {', '.join(table.schema.names)}"
-    )
+    raise TrainingError(f"there is no column {name!r}", f"columns: {', '.join(table.schema.names)}")

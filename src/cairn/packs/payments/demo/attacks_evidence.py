@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from cairn.evidence.bundle import Bundle, decode_bundle, encode_bundle
-from cairn.evidence.proofs import StateProof
+from cairn.evidence.proofs import RangeProof, SeriesProof, StateProof
 from cairn.evidence.trust import Trust
 from cairn.evidence.verify import verify_bundle
 from cairn.exact.models import Trees, decode_model, encode_model
@@ -26,6 +26,8 @@ from cairn.packs.payments.demo.stream import Held
 from cairn.primitives.encoding import encode, replace
 from cairn.primitives.light import header_hash, vote_sign_bytes
 from cairn.primitives.signatures import SigningKey
+from cairn.sdk.proof_source import ConnectionSource
+from cairn.sdk.prove import Wanted
 from cairn.sdk.refusals import rejected
 
 HARMLESS = -(1 << 40)
@@ -57,8 +59,17 @@ def try_front_door(bank: DemoBank, payment: Transfer) -> list[Attempt]:
     ]
 
 
-def try_evidence(bank: DemoBank, story: Held, trained: Trained) -> list[Attempt]:
-    """Edit evidence files and have them verified."""
+def try_evidence(
+    bank: DemoBank, story: Held, trained: Trained, shorter: SeriesProof
+) -> list[Attempt]:
+    """Edit evidence files and have them verified.
+
+    Args:
+        bank: Whose files.
+        story: The held payment of the payment's file.
+        trained: The model in it.
+        shorter: See `run_without_first_hold`.
+    """
     payment = decode_bundle(bank.folder.payment.read_bytes())
     period = decode_bundle(bank.folder.period.read_bytes())
     forgeries = (
@@ -72,12 +83,12 @@ def try_evidence(bank: DemoBank, story: Held, trained: Trained) -> list[Attempt]
         (
             "one hold left out of the period",
             "evidence/series_proof",
-            _leave_out(period, neighbour=False),
+            _leave_out(period),
         ),
         (
-            "the period's first hold left out, its end told otherwise",
+            "the first hold left out, the others proved by the node itself",
             "evidence/incomplete_range",
-            _leave_out(period, neighbour=True),
+            _leave_out(period, shorter),
         ),
     )
     return [
@@ -145,26 +156,28 @@ def _forge_header(bundle: Bundle) -> Bundle:
         part_set_header=replace(old.block_id.part_set_header, hash=block_hash),
     )
     vote = old.signatures[0]
-    signed = vote_sign_bytes(header.chain_id, old.height, old.round, block_id, vote.timestamp)
+    signed = vote_sign_bytes(header.chain_id, old.height, old.round, block_id, vote.time)
     votes = (replace(vote, signature=thief.sign(signed)),)
     commit = replace(old, block_id=block_id, signatures=votes)
     return replace(bundle, head=replace(bundle.head, header=header, commit=commit))
 
 
-def _leave_out(bundle: Bundle, *, neighbour: bool) -> Bundle:
-    """Return the period without its first hold.
-
-    With `neighbour` the run begins after the hold and says so, and the period says that it began
-    later, where the hold would lie outside; but the claim still names the whole period.
-    """
+def _leave_out(bundle: Bundle, shorter: SeriesProof | None = None) -> Bundle:
+    """Return the period without its first hold; with `shorter`, a run that proves the others."""
     name = HOLD_SERIES.key()
-    ranges = []
-    for proof in bundle.ranges:
-        series = proof.series
-        if series.head.key == name:
-            first, *rest = series.entries
-            start = series.start + 1 if neighbour else series.start
-            series = replace(series, start=start, entries=tuple(rest))
-            proof = replace(proof, series=series)  # noqa: PLW2901
-        ranges.append(proof)
-    return replace(bundle, ranges=tuple(ranges))
+
+    def cut(proof: RangeProof) -> RangeProof:
+        if proof.series.head.key != name:
+            return proof
+        run = shorter or replace(proof.series, entries=proof.series.entries[1:])
+        return replace(proof, series=run)
+
+    return replace(bundle, ranges=tuple(cut(proof) for proof in bundle.ranges))
+
+
+def run_without_first_hold(bank: DemoBank) -> SeriesProof:
+    """Return what the node itself proves of all holds but the first, from the evidence's head."""
+    source = ConnectionSource(bank.connection)
+    name = HOLD_SERIES.key()
+    size, _ = source.entries(name, 0, 0)
+    return source.prove(Wanted(series=[(name, 1, size)])).series[0]
