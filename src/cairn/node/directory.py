@@ -11,6 +11,8 @@ from cairn.primitives.errors import PrimitiveError
 from cairn.primitives.light import Validator, ValidatorSet, validator_set_of
 
 CHARTER_FILE = "charter.cairn"
+_UNFINISHED_CHARTER = CHARTER_FILE + ".new"
+"""What a founding leaves that was interrupted; it is begun anew."""
 LEDGER_FOLDER = "ledger"
 
 
@@ -51,7 +53,8 @@ def create_directory(directory: Path, founding: Founding) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        others = sorted(one.name for one in directory.iterdir() if one.name not in (SETTINGS_FILE,))
+        names = sorted(one.name for one in directory.iterdir())
+        others = [name for name in names if name not in (SETTINGS_FILE, _UNFINISHED_CHARTER)]
         if others:
             raise DirectoryError(f"{directory} is not empty: it holds {others[0]}")
         if not (directory / SETTINGS_FILE).exists():
@@ -79,7 +82,7 @@ def read_founding(directory: Path) -> Founding:
 
 def _write_charter(directory: Path, file: bytes) -> None:
     """Write the charter under its name once all of it is on the disk."""
-    temporary = directory / (CHARTER_FILE + ".new")
+    temporary = directory / _UNFINISHED_CHARTER
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file)

@@ -62,11 +62,15 @@ class DirectoryInUseError(StorageError):
 class CorruptLogError(StorageError):
     """The block log is damaged where an interrupted write cannot explain it."""
 
-    def __init__(self, reason: str, *, segment: str, offset: int, height: int | None) -> None:
-        """Name the place: segment file, byte offset and the height expected there."""
-        where = "" if height is None else f", height {height}"
+    def __init__(
+        self, reason: str, *, height: int | None, segment: str = "", offset: int | None = None
+    ) -> None:
+        """Name the place as far as it is known: segment, byte offset, the height expected there."""
+        place = [segment] if segment else []
+        place += [f"offset {offset}"] if offset is not None else []
+        place += [f"height {height}"] if height is not None else []
         super().__init__(
-            f"block log damaged: {reason} ({segment}, offset {offset}{where})",
+            f"block log damaged: {reason} ({', '.join(place)})",
             hint="restore the log from a backup; `cairn debug fsck` says what is damaged",
         )
         self.segment = segment
