@@ -1,4 +1,4 @@
-"""A small bank to be killed: founded with funded customers, and transactions that follow from a number.
+"""A small bank to be killed, and transactions that follow from a number.
 
 Nothing is remembered between processes: whoever knows lane and sequence can sign the same bytes.
 """
@@ -110,9 +110,7 @@ def transaction(lane: int, sequence: int) -> bytes:
     """
     draw = random.Random(f"{lane} {sequence}")
     operations = tuple(_operation(draw) for _ in range(draw.choice((1, 1, 1, 2, 5))))
-    body = Body(
-        CHAIN_ID, CLERK_ACCOUNT, lane, sequence, INDEPENDENT, 0, VALID_UNTIL, operations
-    )
+    body = Body(CHAIN_ID, CLERK_ACCOUNT, lane, sequence, INDEPENDENT, 0, VALID_UNTIL, operations)
     return sign_transaction(body, CLERK)
 
 

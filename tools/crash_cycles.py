@@ -2,9 +2,9 @@
 
     python -m tools.crash_cycles --cycles 1000 --seed 1
 
-In every cycle a process opens (or founds) a small bank and takes signed transactions, in process or
-over its Unix socket, until it is killed with SIGKILL: at a chosen write point or at a random moment.
-Then this process opens the directory and checks:
+In every cycle a process opens (or founds) a small bank and takes signed transactions, in process
+or over its Unix socket, until it is killed with SIGKILL: at a chosen write point or at a random
+moment. Then this process opens the directory and checks:
 
 1. A replay from genesis comes to the application hash that the opened node has.
 2. Every acknowledged transaction is there, with the same receipt at the same place.

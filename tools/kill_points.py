@@ -148,7 +148,9 @@ def install(switch: KillSwitch) -> KillingDisk:
     _after(Checkpoint, "_put", switch, "checkpoint rows")
     _before(Checkpoint, "write", switch, "checkpoint begun")
     _after(Checkpoint, "write", switch, "checkpoint committed")
-    LedgerStore.__init__.__kwdefaults__["segment_size_bytes"] = SEGMENT_SIZE_BYTES
+    defaults = LedgerStore.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["segment_size_bytes"] = SEGMENT_SIZE_BYTES
     return KillingDisk(switch)
 
 

@@ -64,10 +64,7 @@ def errors_page(note: str) -> str:
         *_section(
             "What a witness answers instead of a cosignature",
             "The number is the HTTP status.",
-            (
-                _coded(one, WITNESS_ADVICE[one.__name__], one.status)
-                for one in _of(WitnessError)
-            ),
+            (_coded(one, WITNESS_ADVICE[one.__name__], one.status) for one in _of(WitnessError)),
         ),
         *_section(
             "Faults: what stops a node",

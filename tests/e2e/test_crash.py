@@ -14,8 +14,10 @@ CYCLES = 22
 
 def test_killed_nodes_keep_what_they_acknowledged(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tools.crash_cycles", "--cycles", str(CYCLES), "--seed", "11"]
-        + ["--dir", str(tmp_path)],
+        [
+            *(sys.executable, "-m", "tools.crash_cycles"),
+            *("--cycles", str(CYCLES), "--seed", "11", "--dir", str(tmp_path)),
+        ],
         cwd=ROOT,
         env={"PYTHONPATH": "src", "PATH": ""},
         capture_output=True,

@@ -119,7 +119,7 @@ def memory_path(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator["list[World]"]:
+def worlds(monkeypatch: pytest.MonkeyPatch) -> "list[World]":
     """Give a list to which tests add worlds; the last one gets copies of its checkpoints."""
     made: list[World] = []
     write = Checkpoint.write
@@ -129,7 +129,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator["list[World]"]:
         made[-1].checkpoints.append(made[-1].data.read_bytes())
 
     monkeypatch.setattr(Checkpoint, "write", write_and_copy)
-    yield made
+    return made
 
 
 def world_with(worlds: list[World], directory: Path, disk: SimulatedDisk) -> World:

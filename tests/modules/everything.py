@@ -1,7 +1,7 @@
 """Sequences of messages of all modules, made from bytes, over one founded ledger.
 
-Identity's and the bank's come from `sequences`; here are those of data, training, models, inference,
-screening and rules, and the next step of the straight way on which a model and a rule go live.
+Identity's and the bank's come from `sequences`; here are those of data, training, models,
+inference, screening and rules, and the next step on which a model and a rule go live.
 """
 
 from collections.abc import Sequence
@@ -122,7 +122,9 @@ class Everything(World):
         if kind == 0:
             super().submit(raw[1:])
         elif kind == 1:
-            self._send("pia", [_payment(self, choices) for _ in range(1 + choices.number(4))], choices)
+            self._send(
+                "pia", [_payment(self, choices) for _ in range(1 + choices.number(4))], choices
+            )
         else:
             sender, message = next_step(self, choices)
             self._send(sender, [message], choices)
@@ -142,7 +144,9 @@ class Everything(World):
         context = self.ledger.context()
         ids = dict.fromkeys(entry.dataset for _, entry in list_changes(context))
         rows = {dataset: get_dataset(context, dataset) for dataset in ids}
-        return [dataset for dataset, row in rows.items() if row is not None and not row.withdrawn_ms]
+        return [
+            dataset for dataset, row in rows.items() if row is not None and not row.withdrawn_ms
+        ]
 
     def versions(self) -> list[bytes]:
         """Return the versions of models."""
@@ -180,6 +184,7 @@ def next_step(world: Everything, choices: Choices) -> tuple[str, Message]:
         if taken is not None:
             return taken
     return "pia", _payment(world, choices)
+
 
 def _heal(world: Everything, _: int, __: Choices) -> Step:
     """Bring back who was suspended or has no key left, so that things go on."""

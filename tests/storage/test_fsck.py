@@ -10,6 +10,7 @@ import pytest
 from cairn.ledger.changes import ChangeSet
 from cairn.primitives import trie
 from cairn.primitives.errors import ProofError
+from cairn.storage.checkpoint import _sealed
 from cairn.storage.errors import CorruptLogError, DirectoryInUseError, WrongFormatError
 from cairn.storage.fsck import FsckReport, Meaning, fsck
 from cairn.storage.layers import LayeredReader
@@ -64,14 +65,16 @@ def ledger(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "ledger"))
 
 
-def change_row(directory: Path, database: str, key: bytes, value: bytes | None) -> None:
+def change_row(
+    directory: Path, database: str, key: bytes, value: bytes | None, *, is_sealed: bool = True
+) -> None:
     environment = lmdb.open(str(directory / "checkpoint"), max_dbs=8, map_size=2**30)
     with environment.begin(write=True) as transaction:
         opened = environment.open_db(database.encode(), transaction)
         if value is None:
             assert transaction.delete(key, db=opened)
         else:
-            transaction.put(key, value, db=opened)
+            transaction.put(key, _sealed(key, value) if is_sealed else value, db=opened)
     environment.close()
 
 
@@ -110,6 +113,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "row changed": (
         lambda path: change_row(path, "state", TABLE + bytes((3, 3)), b"forged"),
         "rows do not give the state root",
+    ),
+    "row rotten": (
+        lambda path: change_row(path, "state", TABLE + bytes((3, 3)), b"rotten", is_sealed=False),
+        "a row's checksum is wrong",
     ),
     "row removed": (
         lambda path: change_row(path, "state", TABLE + bytes((3, 3)), None),

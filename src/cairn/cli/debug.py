@@ -20,7 +20,7 @@ _headers: Decoder[Header] = Decoder(Header)
 
 @command(app, "check")
 def check(session: Session) -> None:
-    """Check every invariant over all rows, and the state root against them; the node may not run."""
+    """Check every invariant over all rows, and the state root; the node may not run."""
     from cairn.sdk.local import LocalConnection
 
     with session.connection() as connection:
@@ -43,6 +43,7 @@ def fsck(session: Session) -> None:
             "checkpoint_height": report.checkpoint_height,
             "rows": report.rows,
             "leaves": report.leaves,
+            "notes": report.notes,
             "damage": report.damage,
         }
     )

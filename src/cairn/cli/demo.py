@@ -31,7 +31,7 @@ def demo(
     ] = None,
     mapping: Annotated[Path | None, Option(help="Which columns of --data are what (YAML).")] = None,
 ) -> None:
-    """Run the main job from beginning to end: data, model, rule, held payments, evidence, attacks."""
+    """Run the main job from data to evidence, and attacks on it, by itself."""
     run_demo = importlib.import_module(DEMO).run_demo
     directory = session.directory or Path("build/demo")
     code = run_demo(directory, seed=seed, data=data, mapping=mapping)

@@ -30,7 +30,7 @@ from cairn.modules.identity.records import (
 from cairn.primitives.did import parse_did_key
 from cairn.sdk.approvals import approval_status
 from cairn.sdk.client import Client
-from cairn.sdk.errors import UsageError
+from cairn.sdk.errors import RejectedError
 from cairn.sdk.keys import public_key_text
 from cairn.sdk.quantities import format_time, parse_hex
 from cairn.sdk.reading import Reader
@@ -268,7 +268,8 @@ def carry_out(
         return
     standing = approval_status(client, policy, subject)
     if standing.missing:
-        raise UsageError(
+        raise RejectedError(
+            "identity/not_approved",
             f"{standing.missing} more of {standing.threshold} have to approve it first",
             f"the same command with --approve, or: cairn org approve {policy} {subject.hex()}",
         )

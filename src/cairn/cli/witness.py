@@ -61,7 +61,7 @@ def add_log(
     ] = None,
     log: Annotated[str, Option("--log", help="Or the log's verifier key.")] = "",
 ) -> None:
-    """Watch a ledger: by its workspace, or by its log's verifier key (chain id and validator key)."""
+    """Watch a ledger, by its workspace or by its log's verifier key."""
     if (workspace is None) == (not log):
         raise UsageError("give --workspace or --log")
     text = log_key(Workspace(workspace)) if workspace is not None else log

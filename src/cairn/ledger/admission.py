@@ -5,13 +5,14 @@ expired. A transaction refused here changes nothing. One that is admitted consum
 number, whatever becomes of its operations.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cairn.ledger.context import Context
 from cairn.ledger.errors import (
     BadSequenceError,
     BadSignatureError,
+    BudgetExceededError,
     ExpiredTransactionError,
     InvalidMessageError,
     MalformedTransactionError,
@@ -19,7 +20,7 @@ from cairn.ledger.errors import (
     UnknownKeyError,
     WrongChainError,
 )
-from cairn.ledger.hooks import KeySpeaks
+from cairn.ledger.hooks import KeySpeaks, PriceBlock
 from cairn.ledger.module import MessageSpec, Registry
 from cairn.ledger.parameters import VALIDITY_BLOCKS_MAX
 from cairn.ledger.records import Table
@@ -50,6 +51,7 @@ class DecodedTransaction:
     invalid: tuple[str, ...] = ()
     """For each operation the code of what its own fields rule out, or an empty string."""
     cost: int = 0
+    """What its bytes and messages cost, whatever the state."""
 
 
 def decode_transaction(registry: Registry, raw: bytes) -> DecodedTransaction:
@@ -83,12 +85,15 @@ def decode_transaction(registry: Registry, raw: bytes) -> DecodedTransaction:
 class Admission:
     """The checks of one block height over one context; admitting consumes sequence numbers."""
 
-    def __init__(self, context: Context, key_speaks: KeySpeaks) -> None:
+    def __init__(
+        self, context: Context, key_speaks: KeySpeaks, price_hooks: Sequence[PriceBlock] = ()
+    ) -> None:
         """Check against the context's state, height and chain."""
         self._context = context
         self._key_speaks = key_speaks
         self._validity = context.param(VALIDITY_BLOCKS_MAX)
         self._speaks: dict[tuple[bytes, bytes], bool] = {}
+        self._prices = [price_block(context) for price_block in price_hooks]
 
     def admit(self, transaction: DecodedTransaction, *, signature_valid: bool) -> None:
         """Admit a transaction and consume its sequence number.
@@ -118,6 +123,24 @@ class Admission:
             raise ExpiredTransactionError
         context.put(SEQUENCES, SequenceRow(body.sequence), body.sender, body.lane)
 
+    def cost_of(self, transaction: DecodedTransaction) -> int:
+        """Return what a transaction costs in this block."""
+        cost = transaction.cost
+        if transaction.body is not None:
+            operations = zip(transaction.body.operations, transaction.specs, strict=True)
+            for message, spec in operations:
+                moves = spec.movement is not None
+                for prices in self._prices:
+                    cost += prices.price(message, moves=moves)
+        return cost
+
+    def take(self, transaction: DecodedTransaction) -> None:
+        """Take note that a transaction is in the block and was charged."""
+        if transaction.body is not None:
+            for message in transaction.body.operations:
+                for prices in self._prices:
+                    prices.take(message)
+
     def last_sequence(self, sender: bytes, lane: int) -> int:
         """Return the last sequence number of a lane, 0 if it was never used."""
         row = self._context.get(SEQUENCES, sender, lane)
@@ -145,7 +168,7 @@ def select(
 ) -> Selection:
     """Choose, in order, the waiting transactions (signatures valid) that a block may hold.
 
-    A block's cost stays within `cost_max`; what does not fit waits.
+    A block's cost stays within `cost_max`; what does not fit waits, what fits no block is refused.
     """
     selection = Selection([], [], [])
     cost = 0
@@ -154,7 +177,11 @@ def select(
         ahead = body is not None and (
             body.sequence > admission.last_sequence(body.sender, body.lane) + 1
         )
-        if ahead or cost + transaction.cost > cost_max:
+        price = admission.cost_of(transaction)
+        if price > cost_max:
+            selection.refused.append((transaction, BudgetExceededError()))
+            continue
+        if ahead or cost + price > cost_max:
             selection.later.append(transaction)
             continue
         try:
@@ -162,6 +189,7 @@ def select(
         except Rejection as refusal:
             selection.refused.append((transaction, refusal))
             continue
-        cost += transaction.cost
+        cost += price
+        admission.take(transaction)
         selection.chosen.append(transaction)
     return selection

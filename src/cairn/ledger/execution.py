@@ -96,6 +96,7 @@ class _Run:
 
     transaction: DecodedTransaction
     body: Body
+    cost: int
     code: str = OK
     judgements: list[Judgement | None] = field(default_factory=list)
 
@@ -111,6 +112,7 @@ class Ledger:
         self._key_speaks = key_speaks
         self._prepare = registry.hook("prepare_block")
         self._charge_fee = registry.hook("charge_fee")
+        self._price_hooks = registry.hooks("price_block")
         self._end_hooks = registry.hooks("end_block")
 
     def decode(self, raw: bytes) -> DecodedTransaction:
@@ -128,7 +130,7 @@ class Ledger:
 
     def admission(self, head: LedgerHead, reader: StateReader) -> Admission:
         """Return the admission checks of the next height."""
-        return Admission(self.context(head, reader), self._key_speaks)
+        return Admission(self.context(head, reader), self._key_speaks, self._price_hooks)
 
     def next_due_ms(self, head: LedgerHead, reader: StateReader) -> int | None:
         """Return the earliest time at which end-of-block work falls due, or None."""
@@ -188,7 +190,7 @@ class Ledger:
         self, context: Context, block: Block
     ) -> tuple[dict[int, _Run], list[bytes], list[Result]]:
         """Admit the block's transactions in order; the others get their fixed result."""
-        admission = Admission(context, self._key_speaks)
+        admission = Admission(context, self._key_speaks, self._price_hooks)
         budget = _Budget(context)
         runs: dict[int, _Run] = {}
         receipts: list[bytes] = []
@@ -202,8 +204,10 @@ class Ledger:
                 results.append(Result(RESULT_NOT_ADMITTED, leaf_hash(receipts[-1]), 0))
                 continue
             assert transaction.body is not None
-            run = _Run(transaction, transaction.body)
-            run.code = budget.charge(transaction, run.body)
+            run = _Run(transaction, transaction.body, admission.cost_of(transaction))
+            run.code = budget.charge(run)
+            if run.code == OK:
+                admission.take(transaction)
             runs[position] = run
             receipts.append(b"")
             results.append(Result(RESULT_OK, b"", 0))
@@ -256,7 +260,7 @@ class Ledger:
         context.transaction_id = transaction.id
         fee = 0
         if self._charge_fee is not None:
-            fee = self._charge_fee(context, body.sender, transaction.cost)
+            fee = self._charge_fee(context, body.sender, run.cost)
         count = len(body.operations)
         if run.code != OK:
             outcomes = [OperationReceipt(run.code, ())] * count
@@ -265,7 +269,7 @@ class Ledger:
             if body.mode == ATOMIC and any(outcome.code != OK for outcome in outcomes):
                 run.code = OPERATION_REFUSED
         return Receipt(
-            transaction.id, transaction.raw_hash, run.code, tuple(outcomes), transaction.cost, fee
+            transaction.id, transaction.raw_hash, run.code, tuple(outcomes), run.cost, fee
         )
 
     def _run_operations(self, context: Context, run: _Run) -> list[OperationReceipt]:
@@ -349,9 +353,9 @@ class _Budget:
         self._block_left = context.param(BLOCK_COST_MAX)
         self._spent: dict[bytes, int] = {}
 
-    def charge(self, transaction: DecodedTransaction, body: Body) -> str:
+    def charge(self, run: _Run) -> str:
         """Charge a transaction to its sender and the block; return `ok` or the refusal's code."""
-        cost = transaction.cost
+        cost, body = run.cost, run.body
         spent = self._spent.get(body.sender, 0) + cost
         if (
             len(body.operations) > self._operations_max

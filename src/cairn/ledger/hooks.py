@@ -7,7 +7,7 @@ the operation's context when its handler runs. A movement without a verdict is a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cairn.ledger.messages import Message
 from cairn.primitives.encoding import Record
@@ -85,6 +85,25 @@ PrepareBlock = Callable[["Context", Sequence[AdmittedOperation]], list[Judgement
 
 What the hook writes stays written whatever becomes of the operations: attempts count.
 """
+
+class BlockPrices(Protocol):
+    """What operations of one block cost beside what their messages declare.
+
+    It is made before anything of the block has run, so that prices follow from the state when the
+    block began: how much judging a movement takes, which model scores.
+    """
+
+    def price(self, message: Message, *, moves: bool) -> int:
+        """Return what an operation costs; `moves` says whether it declares a movement."""
+        ...
+
+    def take(self, message: Message) -> None:
+        """Take note that an operation is in the block and was charged."""
+        ...
+
+
+PriceBlock = Callable[["Context"], BlockPrices]
+"""Return the prices of the block of this context."""
 
 EndBlock = Callable[["Context"], None]
 """Do what is due at this block's time (expiries); its events form the block's last receipt."""

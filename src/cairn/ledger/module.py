@@ -12,6 +12,7 @@ from cairn.ledger.hooks import (
     Movement,
     NextDue,
     PrepareBlock,
+    PriceBlock,
 )
 from cairn.ledger.messages import Event, Message, union_of
 from cairn.ledger.parameters import LEDGER_PARAMETERS, Parameter
@@ -27,7 +28,8 @@ OPERATION_COST = 100
 class MessageSpec:
     """One message of a module, how it is handled and what it costs.
 
-    `movement` says what value the message wants to move, from the message alone; such a message
+    The cost pays for the most that the handler does, whatever the state; what depends on the state
+    is charged by a `price_block` hook. `movement` says what value the message wants to move, from the message alone; such a message
     gets its verdict from `prepare_block`. A message that moves value after a person's decision
     (releasing a hold, settling an escrow, issuing) has `allow` instead: the basis of a standing
     `Allow` verdict.
@@ -69,6 +71,7 @@ class Module:
     genesis: Callable[..., None] | None = None
     """`genesis(ctx, section)`: writes the first rows from the module's section of the charter."""
     genesis_section: type[Record] | None = None
+    price_block: PriceBlock | None = None
     prepare_block: PrepareBlock | None = None
     end_block: EndBlock | None = None
     next_due: NextDue | None = None

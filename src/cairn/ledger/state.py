@@ -1,5 +1,6 @@
 """The state while a block runs: rows by key over a reader, with an undo journal."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -40,7 +41,7 @@ class WorkingState:
         self._rows: dict[bytes, Any] = {}
         self._originals: dict[bytes, Any] = {}
         self._journal: list[tuple[Any, ...]] = []
-        self._ordered: dict[bytes, dict[bytes, None]] = {}
+        self._ordered: dict[bytes, list[bytes]] = {}
         self._touched: dict[bytes, Table[Any]] = {}
         self._appended: dict[bytes, list[bytes]] = {}
 
@@ -60,7 +61,7 @@ class WorkingState:
             self._originals[key] = old
             self._touched[key] = table
             if table.ordered:
-                self._ordered.setdefault(table.prefix, {})[key] = None
+                insort(self._ordered.setdefault(table.prefix, []), key)
         self._journal.append((key, old))
         self._rows[key] = record
 
@@ -68,7 +69,7 @@ class WorkingState:
         """Yield the rows of an ordered table whose keys begin with `prefix`, in key order."""
         if not table.ordered:
             raise Fault(f"{table.module}/{table.name} is not declared ordered")
-        written = sorted(k for k in self._ordered.get(table.prefix, ()) if k.startswith(prefix))
+        written = self._written_under(table, prefix)
         position = 0
         for key, raw in self._reader.scan(prefix):
             while position < len(written) and written[position] < key:
@@ -81,6 +82,14 @@ class WorkingState:
                 yield key, table.decoder.decode_trusted(raw)
         for key in written[position:]:
             yield from self._written(key)
+
+    def _written_under(self, table: Table[Any], prefix: bytes) -> list[bytes]:
+        """Return the keys under `prefix` that this block wrote, in order."""
+        keys = self._ordered.get(table.prefix, [])
+        start = end = bisect_left(keys, prefix)
+        while end < len(keys) and keys[end].startswith(prefix):
+            end += 1
+        return keys[start:end]
 
     def _written(self, key: bytes) -> Iterator[tuple[bytes, Any]]:
         row = self._rows[key]

@@ -79,6 +79,11 @@ class RolledBackError(Fault):
 class WrongDirectoryError(Fault):
     """The store is of another ledger than the charter in the directory."""
 
+    hint = (
+        "put back the charter that belongs to this log; if only the checkpoint is foreign, "
+        "`cairn debug rebuild` makes it anew"
+    )
+
 
 class WrongHostError(NodeRequestError):
     """The request was addressed to a name that is not this node's."""

@@ -4,12 +4,13 @@ import threading
 from collections import OrderedDict
 
 from cairn.engine.application import outcome_at
-from cairn.engine.base import LOG_ENTRY_DECODER, LogEntry, Outcome
+from cairn.engine.base import LOG_ENTRY_DECODER, LOG_ENTRY_VERSION, LogEntry, Outcome
 from cairn.ledger.changes import StateReader
 from cairn.ledger.execution import BlockResult, LedgerHead, transaction_index_key
 from cairn.node.prover import place_of
-from cairn.primitives.encoding import Decoder, encode
+from cairn.primitives.encoding import Decoder, NonCanonicalError, encode
 from cairn.primitives.light import header_time_ms
+from cairn.storage.errors import CorruptLogError
 from cairn.storage.layers import LayeredReader
 from cairn.storage.store import LedgerStore
 
@@ -62,7 +63,7 @@ class StoreKeeper:
             if known is not None:
                 self._entries.move_to_end(height)
                 return known
-        entry = LOG_ENTRY_DECODER.decode(self._store.block(height))
+        entry = decode_entry(height, self._store.block(height))
         self._remember(entry)
         return entry
 
@@ -84,3 +85,18 @@ class StoreKeeper:
             self._entries[entry.header.height] = entry
             while len(self._entries) > ENTRIES_KEPT:
                 self._entries.popitem(last=False)
+
+
+def decode_entry(height: int, payload: bytes) -> LogEntry:
+    """Return the block that an entry of the log holds.
+
+    Raises:
+        CorruptLogError: It holds none, or one of another version.
+    """
+    try:
+        entry = LOG_ENTRY_DECODER.decode(payload)
+    except NonCanonicalError as error:
+        raise CorruptLogError(f"the entry is not a block: {error}", height=height) from error
+    if entry.version != LOG_ENTRY_VERSION:
+        raise CorruptLogError(f"the block is of version {entry.version}", height=height)
+    return entry

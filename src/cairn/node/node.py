@@ -42,7 +42,13 @@ from cairn.node.api import (
 )
 from cairn.node.directory import Founding, create_directory, parse_founding
 from cairn.node.errors import NotFoundError
-from cairn.node.opening import OpenLedger, check_charter, check_validator, open_ledger
+from cairn.node.opening import (
+    OpenLedger,
+    check_charter,
+    check_validator,
+    open_ledger,
+    require_assertions,
+)
 from cairn.node.prover import ProvingView
 from cairn.node.settings import Settings, load_settings
 from cairn.node.witnesses import Witnesses, parse_peer
@@ -84,11 +90,13 @@ class Node:
         """Found a ledger in a new directory and open it.
 
         Raises:
+            OptimizedPythonError: Python runs without assertions.
             CharterError: The charter is malformed, unsigned, or not acceptable to the modules.
             WrongValidatorError: The key is not the charter's one validator.
             DirectoryError: The directory is not empty or cannot be written.
             StorageError: The disk refuses.
         """
+        require_assertions()
         founding = parse_founding(charter_file)
         check_validator(founding, key)
         check_charter(founding, options.registry if options else None)

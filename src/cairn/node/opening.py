@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cairn.engine.base import LOG_ENTRY_DECODER, Chain, LogEntry
+from cairn.engine.base import Chain, LogEntry
 from cairn.engine.errors import OptimizedPythonError, WrongValidatorError
 from cairn.engine.signature_pool import SignaturePool
 from cairn.ledger.errors import Fault, Rejection
@@ -16,13 +16,15 @@ from cairn.modules.registry import standard_registry
 from cairn.node.directory import LEDGER_FOLDER, Founding, read_founding
 from cairn.node.divergence import DivergedError, DivergenceReport, state_differences
 from cairn.node.errors import CharterError, WrongDirectoryError
-from cairn.node.keeper import HEAD_DECODER, StoreKeeper
+from cairn.node.keeper import HEAD_DECODER, StoreKeeper, decode_entry
 from cairn.node.replay import Replay, ReplayReport
+from cairn.primitives import trie
 from cairn.primitives.encoding import NonCanonicalError, encode
 from cairn.primitives.light import header_time_ms
 from cairn.primitives.signatures import SigningKey, self_test
 from cairn.storage.disk import Disk
-from cairn.storage.store import LedgerStore, StoreSettings
+from cairn.storage.errors import CorruptCheckpointError
+from cairn.storage.store import CHECKPOINT_FOLDER, LedgerStore, StoreSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +110,53 @@ def _replay_after_checkpoint(
 ) -> Replay:
     """Found the ledger if it is new, and execute the blocks that the checkpoint lacks."""
     if store.checkpoint_meta is None:
+        if store.head_height:
+            _check_chain(founding, keeper.entry(1).header.chain_id)
         result = ledger.found(founding.charter, founding.chain_id, store.reader)
         store.apply(0, result.changes, encode(result.head))
-        store.checkpoint()
+        if not store.head_height:
+            store.checkpoint()
         head = result.head
     else:
-        head = HEAD_DECODER.decode(store.checkpoint_meta)
-    if head.chain_id != founding.chain_id:
-        raise WrongDirectoryError(f"the store is of {head.chain_id}, not {founding.chain_id}")
+        head = _checkpoint_head(founding, store)
     last = keeper.entry(head.height) if head.height else None
+    if last is not None:
+        _check_chain(founding, last.header.chain_id)
     replay = Replay(ledger, _chain(founding, head, last), head, validators=founding.validators)
 
     def apply(entry: LogEntry, result: BlockResult) -> None:
+        store.maybe_checkpoint()  # of the block before, whose state this one's header confirms
         keeper.apply(entry, result)
-        store.maybe_checkpoint()
 
     with _reporting(directory):
         replay.run(_entries(store, head.height + 1), keeper.reader, apply)
     return replay
+
+
+def _checkpoint_head(founding: Founding, store: LedgerStore) -> LedgerHead:
+    """Return where the ledger stood at the checkpoint, whose trie must be of that head.
+
+    Raises:
+        CorruptCheckpointError: It is not.
+        WrongDirectoryError: The checkpoint is of another ledger.
+    """
+    assert store.checkpoint_meta is not None
+    path = store.directory / CHECKPOINT_FOLDER
+    try:
+        head = HEAD_DECODER.decode(store.checkpoint_meta)
+    except NonCanonicalError as error:
+        raise CorruptCheckpointError(f"it names no head: {error}", path) from error
+    _check_chain(founding, head.chain_id)
+    if head.height != store.checkpoint_height:
+        raise CorruptCheckpointError(f"its head is of height {head.height}", path)
+    if trie.root_of(store.reader.trie_node) != head.state_root:
+        raise CorruptCheckpointError("its trie is not of its head", path)
+    return head
+
+
+def _check_chain(founding: Founding, chain_id: str) -> None:
+    if chain_id != founding.chain_id:
+        raise WrongDirectoryError(f"the store is of {chain_id}, not {founding.chain_id}")
 
 
 def replay_from_genesis(
@@ -215,8 +246,8 @@ def _chain(founding: Founding, head: LedgerHead, last: LogEntry | None) -> Chain
 
 
 def _entries(store: LedgerStore, from_height: int) -> Iterator[LogEntry]:
-    for _, payload in store.blocks(from_height):
-        yield LOG_ENTRY_DECODER.decode(payload)
+    for height, payload in store.blocks(from_height):
+        yield decode_entry(height, payload)
 
 
 @contextmanager

@@ -1,15 +1,41 @@
-"""The client of a ledger: signs and numbers transactions, submits them, and waits until they are final.
+"""The client of a ledger: signs and numbers transactions, submits them, waits for finality.
 
-    client = Client(connection, account, key)
-    final = client.submit(Transfer(…))
-    final.event(TransferSettled)
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cairn.modules.bank.events import AccountsOpened
+    >>> from cairn.modules.bank.messages import Issue, OpenAccounts
+    >>> from cairn.modules.bank.records import BALANCES
+    >>> from cairn.modules.identity.records import member_id, organisation_id
+    >>> from cairn.sdk.charters import Plan
+    >>> from cairn.sdk.connecting import connect
+    >>> from cairn.sdk.founding import found_workspace
+
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> plan = Plan(name="bank-a", organisation="bank-a", assets=(("eur", 2),))
+    >>> words = "four random words here"
+    >>> workspace = found_workspace(Path(folder.name) / "bank-a", plan, words)
+    >>> core = member_id(organisation_id("bank-a"), "core")
+    >>> with connect(workspace, passphrase=lambda: words) as connection:
+    ...     key = workspace.open_key("core", words)
+    ...     client = Client(connection, core, key, trust=workspace.trust())
+    ...     opened = client.submit(OpenAccounts(core, (b"customer number 0001",)))
+    ...     alice = opened.event(AccountsOpened).accounts[0]
+    ...     final = client.submit(Issue("eur", alice, 1_000))
+    ...     balance = client.get(BALANCES, alice, "eur")
+    >>> final.code, balance
+    ('ok', Balance(available=1000, held=0, escrowed=0))
+    >>> folder.cleanup()
 
 Each sender has sixteen lanes with a sequence of its own; a client takes a free lane for each
 submission, so that several threads do not wait for each other. If another program used a lane, the
 node refuses the number; the client then asks for the next one and signs again.
+
+The last height at which a transaction is valid is drawn from a range: two programs that send the
+same message for one account at the same time sign two transactions, not one transaction twice.
 """
 
 import queue
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -71,6 +97,7 @@ class Client(Reader):
         self._next: dict[int, int] = {}
         self._height = 0
         self._validity: int | None = None
+        self._spread = 1
         self._free: queue.LifoQueue[int] = queue.LifoQueue()
         for lane in sorted(lanes, reverse=True):
             self._free.put(lane)
@@ -169,8 +196,7 @@ class Client(Reader):
     def _final(self, identity: bytes, outcome: Outcome) -> Final | None:
         """Return a transaction's outcome, or None if no block holds it."""
         if not outcome.receipt:
-            # The number may be used up because this very transaction is in a block already.
-            return self.outcome(identity) if outcome.code == BadSequenceError.code else None
+            return None
         final = open_receipt(
             identity,
             height=outcome.height,
@@ -191,15 +217,9 @@ class Client(Reader):
             self._next[lane] = self.connection.next_sequence(self.account, lane)
         if not self._height:
             self._height = self.connection.head().height
+        until = self._height + self._validity_blocks() - secrets.randbelow(self._spread)
         body = Body(
-            self.chain_id,
-            self.account,
-            lane,
-            self._next[lane],
-            mode,
-            0,
-            self._height + self._validity_blocks(),
-            tuple(batch),
+            self.chain_id, self.account, lane, self._next[lane], mode, 0, until, tuple(batch)
         )
         raw = sign_transaction(body, self._key)
         if len(raw) > TRANSACTION_SIZE_BYTES_MAX:
@@ -215,4 +235,5 @@ class Client(Reader):
             row = self.get(PARAMETERS, VALIDITY_BLOCKS_MAX.name)
             allowed = VALIDITY_BLOCKS_MAX.default if row is None else row.value
             self._validity = min(VALIDITY_BLOCKS, allowed)
+            self._spread = max(1, self._validity // 2)
         return self._validity

@@ -1,8 +1,8 @@
 """Gathers the operations of several callers into one signed transaction.
 
-Verifying a signature costs most of a transaction. The operations of callers who know nothing of each
-other go into one transaction of mode 1, in which each stands alone: one refusal undoes no other,
-and each caller gets the outcome of his own.
+Verifying a signature costs most of a transaction. The operations of callers who know nothing of
+each other go into one transaction of mode 1, in which each stands alone: one refusal undoes no
+other, and each caller gets the outcome of his own.
 
     with Coalescer(client) as coalescer:
         outcome = coalescer.submit(Transfer(…)).result()

@@ -1,7 +1,8 @@
 """A workspace's data sets: committed files, registered on the ledger, disclosed row by row.
 
-Manifests and row commitments stand under `data/` as `NAME@VERSION`; one salt file holds the keys of
-all subjects, so that forgetting somebody closes all of his rows at once. The data stays where it is.
+Manifests and row commitments stand under `data/` as `NAME@VERSION`; one salt file holds the keys
+of all subjects, so that forgetting somebody closes all of his rows at once. The data stays where
+it is.
 """
 
 import re

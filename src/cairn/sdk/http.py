@@ -107,7 +107,7 @@ class HttpConnection:
         answer = self._request(
             "POST", "/v1/transactions", content=body, params={"wait_ms": str(wait_ms)}
         )
-        return list(_parsed(_outcomes, answer))
+        return list(_parsed_outcomes(answer))
 
     def receipt(self, transaction_id: bytes) -> Outcome | None:
         """Return what became of a transaction, or None if no block holds it."""
@@ -173,7 +173,7 @@ class HttpConnection:
             ) from error
         except httpx.HTTPError as error:
             raise UnavailableError(
-                f"the node at {self._where} broke off: {error or type(error).__name__}",
+                f"the node at {self._where} broke off: {str(error) or type(error).__name__}",
                 "see whether it still runs: `cairn node status`",
             ) from error
         if answer.status_code == 404 and none_on_404 and _code_of(answer) == "node/not_found":
@@ -186,6 +186,13 @@ class HttpConnection:
 def _parsed(decoder: Decoder[T], raw: bytes) -> T:
     try:
         return decoder.decode(raw)
+    except NonCanonicalError as error:
+        raise ProtocolError(f"the node's answer does not parse: {error}") from error
+
+
+def _parsed_outcomes(raw: bytes) -> tuple[Outcome, ...]:
+    try:
+        return _outcomes.decode(raw)
     except NonCanonicalError as error:
         raise ProtocolError(f"the node's answer does not parse: {error}") from error
 

@@ -18,7 +18,7 @@ def convert_text(model: Path, rows: Path) -> tuple[ExactModel, ConversionReport]
 
     Args:
         model: A file that LightGBM's `save_model` wrote.
-        rows: A CSV file of whole numbers with a header; its columns are the model's inputs in order.
+        rows: A CSV file of whole numbers with a header; its columns are the inputs in order.
 
     Raises:
         UsageError: A file cannot be read or is malformed.

@@ -14,6 +14,7 @@ from cairn.engine.base import Outcome
 from cairn.engine.embedded import SystemClock
 from cairn.engine.errors import EngineRequestError, TimedOutError
 from cairn.ledger.errors import Fault
+from cairn.node import disk_check
 from cairn.node.api import (
     BlockInfo,
     EventPage,
@@ -36,7 +37,8 @@ from cairn.node.witness_server import witness_application
 from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.errors import CairnError, NodeFaultError, PendingError, UnavailableError, UsageError
-from cairn.storage.errors import DirectoryInUseError, NoSpaceError, ReadOnlyError, StorageError
+from cairn.storage.errors import DirectoryInUseError, StorageError
+from cairn.storage.fsck import FsckReport
 from cairn.storage.store import LedgerStore, rebuild
 
 T = TypeVar("T")
@@ -247,6 +249,16 @@ def replay_log(directory: Path) -> ReplayReport:
         return replay_from_genesis(directory)
 
 
+def check_disk(directory: Path) -> FsckReport:
+    """Return what a directory's ledger holds on the disk and what of it is damaged.
+
+    Raises:
+        UnavailableError, UsageError, NodeFaultError: As `LocalConnection.open`.
+    """
+    with node_errors():
+        return disk_check.check_disk(directory)
+
+
 def remove_checkpoint(directory: Path) -> None:
     """Remove a directory's checkpoint; the next opening makes it anew from the log.
 
@@ -276,7 +288,7 @@ def client_error(error: Exception) -> CairnError:
     hint = str(getattr(error, "hint", ""))
     if isinstance(error, TimedOutError):
         return PendingError(b"")
-    if isinstance(error, DirectoryInUseError | NoSpaceError | ReadOnlyError):
+    if isinstance(error, DirectoryInUseError):
         return UnavailableError(text, hint)
     if isinstance(error, StorageError):
         return NodeFaultError(text, hint)

@@ -3,6 +3,7 @@
 What the types say is all there is to know, so a new message needs no line here.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from cairn.primitives.signatures import KEY_PREFIX, PUBLIC_KEY_SIZE_BYTES
 from cairn.sdk.errors import CairnError, UsageError
 
 RecordT = TypeVar("RecordT", bound=Record)
+_PLACE = re.compile(r"`\$\[(\d+)\]([^`]*)`", re.ASCII)
 Resolve = Callable[[str], bytes]
 """Returns the id that a name stands for; raises a CairnError for one that stands for none."""
 
@@ -65,14 +67,16 @@ def from_json(kind: type[RecordT], value: object, resolve: Resolve) -> RecordT:
     try:
         return Decoder[RecordT](kind).decode(encode(record))
     except NonCanonicalError as error:
-        raise UsageError(f"{error}", f"fields: {_listed(describe_fields(kind))}") from error
+        raise UsageError(
+            _naming_fields(kind, str(error)), f"fields: {_listed(describe_fields(kind))}"
+        ) from error
 
 
 def to_json(value: Any) -> Any:
-    """Return a record as JSON values: tagged ones with their tag under `kind`.
+    r"""Return a record as JSON values: tagged ones with their tag under `kind`.
 
     >>> from cairn.modules.bank.messages import ReleaseHold
-    >>> to_json(ReleaseHold(b"\\x01" * 20, "reviewed"))["reason"]
+    >>> to_json(ReleaseHold(b"\x01" * 20, "reviewed"))["reason"]
     'reviewed'
     """
     if isinstance(value, bytes):
@@ -85,6 +89,18 @@ def to_json(value: Any) -> Any:
         tag = value.__struct_config__.tag
         return {"kind": tag, **fields} if isinstance(tag, str) else fields
     return value
+
+
+def _naming_fields(kind: type[Record], message: str) -> str:
+    """Return a decoder's message with the field's name in place of its number."""
+    names = [field.name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]
+    tagged = int(isinstance(kind.__struct_config__.tag, str))  # type: ignore[attr-defined]
+
+    def name(match: re.Match[str]) -> str:
+        place = int(match[1]) - tagged
+        return f"`{names[place]}" + match[2] + "`" if 0 <= place < len(names) else match[0]
+
+    return _PLACE.sub(name, message.partition(": ")[2] or message)
 
 
 def _record(kind: type[Any], value: object, resolve: Resolve, where: str) -> Any:
@@ -164,7 +180,7 @@ def _words(kind: Any) -> str:
     if origin is Literal:
         return "|".join(map(str, arguments))
     names = {bytes: "hex", str: "text", int: "integer", bool: "true|false"}
-    return names.get(kind) or getattr(kind, "__name__", str(kind))
+    return names.get(kind) or str(getattr(kind, "__name__", kind))
 
 
 def _listed(fields: Mapping[str, str]) -> str:

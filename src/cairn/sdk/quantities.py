@@ -31,7 +31,7 @@ def parse_amount(text: str, decimals: int) -> int:
         raise UsageError(
             f"{text} has more than {decimals} decimals", "the asset has no smaller unit"
         )
-    units = int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
+    units: int = int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
     if not 0 < units <= UNITS_MAX:
         raise UsageError(f"{text} is out of bounds", "write an amount above zero")
     return units
@@ -103,10 +103,10 @@ def parse_until(text: str, now_ms: int) -> int:
 
 
 def parse_hex(text: str, size_bytes: int, what: str) -> bytes:
-    """Return bytes written in hex.
+    r"""Return bytes written in hex.
 
     >>> parse_hex("00ff", 2, "a mark")
-    b'\\x00\\xff'
+    b'\x00\xff'
 
     Raises:
         UsageError: Not hex, or of another length.

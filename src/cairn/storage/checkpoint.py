@@ -2,7 +2,9 @@
 
 It is a copy that can be rebuilt from the log at any time, so a damaged one is deleted, not mended.
 LMDB writes to unused pages and then to one of two meta pages, so a write that is interrupted leaves
-the checkpoint before it. It has no checksums: `fsck` computes the state root again.
+the checkpoint before it. LMDB has no checksums, so each row carries its own behind its value: a row
+that rotted on the disk must not be executed upon, since the block would be signed and no replay
+would come to it. A row that is missing without a trace is found by `fsck`, from the state root.
 
 Source: LMDB, http://www.lmdb.tech/doc/ ; py-lmdb, https://lmdb.readthedocs.io
 """
@@ -14,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import lmdb
 from lmdb import verify as lmdb_verify
@@ -38,6 +41,8 @@ FREE_BYTES_LEAST = 4 * 2**20
 SNAPSHOTS_MAX = 1000
 """Open snapshots, of views and provers."""
 KEY_SIZE_BYTES_MAX = 511
+CHECKSUM_SIZE_BYTES = 4
+"""CRC-32 behind each value: against chance. Against people there are the state root and replay."""
 NAMES = ("state", "trie", "leaves", "nodes", "index", "meta")
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"
@@ -98,14 +103,16 @@ class Checkpoint:
                 self._put(transaction, "leaves", changes.leaves)
                 self._put(transaction, "nodes", changes.nodes)
                 self._put(transaction, "index", changes.index)
-                transaction.put(_META, meta, db=self._databases["meta"])
+                transaction.put(_META, _sealed(_META, meta), db=self._databases["meta"])
         except lmdb.Error as error:
             raise _named(error, self.directory) from error
 
     def _put(self, transaction: Any, name: str, rows: Mapping[bytes, bytes | None]) -> None:
         """Write rows in key order, which LMDB likes best; putmulti holds the GIL least often."""
         database = self._databases[name]
-        present = sorted((key, value) for key, value in rows.items() if value is not None)
+        present = sorted(
+            (key, _sealed(key, value)) for key, value in rows.items() if value is not None
+        )
         with transaction.cursor(db=database) as cursor:
             cursor.putmulti(present)
         for key, value in rows.items():
@@ -175,10 +182,10 @@ class Snapshot:
         """Return the row `key` of a database."""
         try:
             with self._lock:
-                value: bytes | None = self._transaction.get(key, db=self._databases[name])
+                sealed: bytes | None = self._transaction.get(key, db=self._databases[name])
         except lmdb.Error as error:
             raise self._failure(error) from error
-        return value
+        return None if sealed is None else self._opened(key, sealed)
 
     def scan(self, name: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a database whose keys begin with `prefix`, in key order."""
@@ -192,7 +199,7 @@ class Snapshot:
                     row = next(rows, None)
                 if row is None or not row[0].startswith(prefix):
                     return
-                yield row
+                yield row[0], self._opened(*row)
         except lmdb.Error as error:
             raise self._failure(error) from error
 
@@ -205,6 +212,17 @@ class Snapshot:
             raise self._failure(error) from error
         return entries
 
+    def _opened(self, key: bytes, sealed: bytes) -> bytes:
+        """Return a row's value, checked.
+
+        Raises:
+            CorruptCheckpointError: It is not what was written.
+        """
+        value = sealed[:-CHECKSUM_SIZE_BYTES]
+        if crc32(value, crc32(key)).to_bytes(CHECKSUM_SIZE_BYTES, "big") != sealed[len(value) :]:
+            raise CorruptCheckpointError("a row's checksum is wrong", self._directory)
+        return value
+
     def close(self) -> None:
         """End the read transaction."""
         with self._lock:
@@ -216,6 +234,11 @@ class Snapshot:
         if not self.is_open:
             return ViewExpiredError("the view was closed", hint="take a new view")
         return _named(error, self._directory)
+
+
+def _sealed(key: bytes, value: bytes) -> bytes:
+    """Return what is stored of a row: its value and a checksum over key and value."""
+    return value + crc32(value, crc32(key)).to_bytes(CHECKSUM_SIZE_BYTES, "big")
 
 
 def structure_damage(directory: Path) -> list[str]:

@@ -1,14 +1,13 @@
 """Attempts on what lies on the disk: the checkpoint, the block log, the data file."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import lmdb
-
 from cairn.learning.datasets import read_committed
 from cairn.learning.tables import read_table, write_table
+from cairn.ledger.changes import ChangeSet
 from cairn.modules.bank.records import BALANCES
 from cairn.modules.models.records import CHUNKS
 from cairn.packs.payments.demo.attacks_evidence import harmless_model
@@ -22,13 +21,13 @@ from cairn.packs.payments.demo.stream import Held
 from cairn.packs.payments.records import PAYMENT_SCHEMA
 from cairn.primitives.encoding import encode, replace
 from cairn.sdk.local import LocalConnection, remove_checkpoint
+from cairn.storage.checkpoint import Checkpoint
 from cairn.storage.segment import parse_segment_head, scan_segment, segment_height
 from cairn.storage.store import CHECKPOINT_FOLDER, LOG_FOLDER
 
 _LEFT_OUT = ("node.sock", "keys", "data")
 _LEDGER_FOLDER = "ledger"
-_MAP_SIZE_BYTES = 1 << 34
-_STATE = b"state"
+_STATE = "state"
 EDITED_ROW = 17
 
 
@@ -135,16 +134,20 @@ def _find(path: Path, height: int) -> tuple[Path, int, int]:
 def _edit_state(
     bank: DemoBank, what: str, prefix: bytes, change: Callable[[bytes], bytes]
 ) -> Attempt:
-    """Change the first row under a prefix in a copy's checkpoint, and check the copy."""
+    """Change the first row under a prefix in a copy's checkpoint, and check the copy.
+
+    The row is written as the store itself writes it, so that it does not look like a broken disk.
+    """
     with copied(bank, "edited") as path:
-        folder = str(path / _LEDGER_FOLDER / CHECKPOINT_FOLDER)
-        with lmdb.open(folder, map_size=_MAP_SIZE_BYTES, max_dbs=16) as environment:
-            rows = environment.open_db(_STATE, create=False)
-            with environment.begin(db=rows, write=True) as transaction:
-                cursor = transaction.cursor()
-                if not cursor.set_range(prefix) or not cursor.key().startswith(prefix):
-                    raise DemoError("the checkpoint lacks the row to edit")
-                transaction.put(cursor.key(), change(cursor.value()))
+        checkpoint = Checkpoint(path / _LEDGER_FOLDER / CHECKPOINT_FOLDER)
+        try:
+            meta, snapshot = checkpoint.meta(), checkpoint.snapshot()
+            key, value = next(iter(snapshot.scan(_STATE, prefix)))
+            snapshot.close()
+            assert meta is not None
+            checkpoint.write(ChangeSet(state={key: change(value)}), meta)
+        finally:
+            checkpoint.close()
 
         def act() -> None:
             with opened(bank, path, is_witnessed=False) as connection:

@@ -73,9 +73,7 @@ def later_transactions(bank: DemoBank, height: int) -> list[tuple[bytes, ...]]:
     return [transactions for transactions in blocks if transactions]
 
 
-def try_history(
-    bank: DemoBank, story: Held, blocks: Sequence[tuple[bytes, ...]]
-) -> Rewriting:
+def try_history(bank: DemoBank, story: Held, blocks: Sequence[tuple[bytes, ...]]) -> Rewriting:
     """Cut a copy back to before the held payment, and make another history of it.
 
     Args:
@@ -143,9 +141,9 @@ def _rewrite(
 
 def _head(connection: LocalConnection, extends_size: int | None = None) -> HeadProof:
     """Return the newest head with what its application hash opens to."""
-    return ConnectionSource(connection, witnessed=False).prove(
-        Wanted(extends_size=extends_size)
-    ).head
+    return (
+        ConnectionSource(connection, witnessed=False).prove(Wanted(extends_size=extends_size)).head
+    )
 
 
 def _seen_by_witness(bank: DemoBank) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """An attempt to tamper, and what found it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ VERIFIER, NODE, CHECK, TRAINING, WITNESS = (
     "the witness",
 )
 ACCEPTED = "accepted"
+ID_DIGITS = 12
+_ID = re.compile(r"[0-9a-f]{20,}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Attempt:
     """What the finder said."""
 
     @property
+    def short_words(self) -> str:
+        """What the finder said, with the first digits of ids alone."""
+        return _ID.sub(lambda found: found[0][:ID_DIGITS] + "…", self.words)
+
+    @property
     def is_caught(self) -> bool:
         """Whether it came out as it has to."""
         return self.code == self.expected
@@ -42,18 +50,20 @@ def attempt(what: str, finder: str, expected: str, act: Callable[[], object]) ->
 
     A node's faults have no code; the name of their class stands for it.
     """
+    code, words = ACCEPTED, "nobody noticed"
     try:
         act()
     except EvidenceError as error:
-        return Attempt(what, finder, expected, error.code, str(error))
+        code, words = error.code, str(error)
     except RejectedError as error:
-        return Attempt(what, finder, expected, error.code, str(error))
+        code = error.code
+        words = str(error).removeprefix("refused: ").removesuffix(f" ({code})")
     except LearningError as error:
-        return Attempt(what, finder, expected, type(error).__name__, str(error))
+        code, words = type(error).__name__, str(error)
     except CairnError as error:
-        cause = error.__cause__ if error.__cause__ is not None else error
-        return Attempt(what, finder, expected, type(cause).__name__, str(error))
-    return Attempt(what, finder, expected, ACCEPTED, "nobody noticed")
+        code = type(error.__cause__ or error).__name__
+        words = str(error).removeprefix("the node has stopped: ")
+    return Attempt(what, finder, expected, code, words)
 
 
 def check_all_caught(attempts: list[Attempt]) -> None:

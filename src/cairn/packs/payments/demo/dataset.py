@@ -46,9 +46,7 @@ def commit_payments(bank: DemoBank, data: DemoPayments) -> Registered:
     write_payments(path, data.payments)
     keys = SubjectKeys()
     licence = "synthetic, free to use" if data.is_synthetic else "of whoever gave --data"
-    manifest = commit_file(
-        path, PAYMENT_SCHEMA, keys, licence=licence, synthetic=data.is_synthetic
-    )
+    manifest = commit_file(path, PAYMENT_SCHEMA, keys, licence=licence, synthetic=data.is_synthetic)
     keys.save(salts_path(path))
     manifest.save(manifest_path(path))
     format_version, row_root, row_count, schema_digest, file_commitment = manifest.commitment

@@ -98,5 +98,3 @@ def _insist(finals: Sequence[Final]) -> None:
     """
     for final in finals:
         final.check()
-
-

@@ -9,6 +9,8 @@ from typing import TextIO
 
 WIDTH = 100
 """Columns that text is wrapped at."""
+FIRST_COLUMN_MAX = 36
+LAST_COLUMN_MIN = 24
 TALK_SECONDS = 2.0
 """How often progress is told where it cannot be drawn over the last line."""
 
@@ -51,22 +53,23 @@ class Printer:
             self._line(("    " + line).rstrip())
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table whose last column is wrapped; columns of numbers stand right."""
-        table = [list(columns), *(list(row) for row in rows)]
-        widths = [max(len(row[at]) for row in table) for at in range(len(columns))]
-        right = [at > 0 and all(_is_number(row[at]) for row in rows) for at in range(len(columns))]
-        before = sum(widths[:-1]) + 2 * len(columns)
+        """Print a table; numbers stand right, and long cells of the first and last column wrap."""
+        table = [list(columns), *(list(row) for row in rows)] if columns else list(map(list, rows))
+        widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
+        right = [at > 0 and all(_is_number(row[at]) for row in rows) for at in range(len(widths))]
+        rest = sum(widths[1:-1]) + 2 * len(widths)
+        if sum(widths) + 2 * len(widths) > WIDTH:
+            widths[0] = min(widths[0], FIRST_COLUMN_MAX)
+            widths[-1] = max(LAST_COLUMN_MIN, WIDTH - rest - widths[0])
         for row in table:
-            cells = [
-                cell.rjust(width) if is_right else cell.ljust(width)
-                for cell, width, is_right in zip(row, widths, right, strict=True)
-            ]
-            first, *more = textwrap.wrap(cells[-1], max(24, WIDTH - before)) or [""]
-            if right[-1]:
-                first, more = cells[-1], []
-            self._line("  " + "  ".join([*cells[:-1], first]).rstrip())
-            for line in more:
-                self._line(" " * before + line)
+            cells = [textwrap.wrap(c, w) or [""] for c, w in zip(row, widths, strict=True)]
+            for line in range(max(map(len, cells))):
+                parts = [cell[line] if line < len(cell) else "" for cell in cells]
+                padded = [
+                    part.rjust(width) if is_right else part.ljust(width)
+                    for part, width, is_right in zip(parts, widths, right, strict=True)
+                ]
+                self._line(("  " + "  ".join(padded)).rstrip())
 
     def blank(self) -> None:
         """Print an empty line."""

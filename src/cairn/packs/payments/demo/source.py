@@ -19,7 +19,7 @@ from cairn.packs.payments.mapping import (
 from cairn.packs.payments.records import LABEL_UNKNOWN, Payments
 from cairn.primitives.ids import is_name
 
-LIMIT_DEFAULT = 40_000
+LIMIT_DEFAULT = 60_000
 PAYMENTS_MIN = 1_000
 DECIMALS_DEFAULT = 2
 """Amounts given as whole numbers are taken as cents."""
@@ -83,8 +83,11 @@ def generated(seed: int, limit: int | None) -> DemoPayments:
     return _split(payments, ASSET, DECIMALS_DEFAULT, told, is_synthetic=True)
 
 
-def read_from(data: Path, mapping: Path | None, limit: int | None) -> DemoPayments:
-    """Return the first payments of somebody's file, or of a folder's files by name.
+def read_from(data: Path, mapping: Path | None, limit: int | None, seed: int) -> DemoPayments:
+    """Return payments of somebody's file, or of a folder's last files by name.
+
+    If they are more than `limit`, those of some payers are taken, chosen by the seed: so the period
+    stays long, and each payer's habits whole.
 
     Raises:
         DatasetError: There is no such file, it is not as the mapping says, its payments carry no
@@ -101,10 +104,13 @@ def read_from(data: Path, mapping: Path | None, limit: int | None) -> DemoPaymen
         if mapping is not None or kind:
             raise
         raise DatasetError(f"no mapping was given, and {error}", _MAPPING_HINT) from error
-    told = [f"payments of {data.name}, read by {kind or 'their canonical column names'}"]
+    told = [f"Payments of {data.name}, read by {kind or 'their canonical column names'}"]
     if len(payments) > wanted:
-        payments = payments.select(np.arange(wanted))
-        told.append(f"only the first {wanted:,} are taken (--limit)")
+        count = len(payments)
+        payments = _of_some_payers(payments, wanted, seed)
+        told.append(
+            f"Of {count:,} payments those of some payers are taken, {len(payments):,} (--limit)"
+        )
     payments, asset, dropped = _cleaned(payments)
     if dropped:
         told.append(f"{dropped:,} of them pay nothing, or the payer himself, and are left out")
@@ -123,17 +129,28 @@ def _mapping(data: Path, mapping: Path | None) -> tuple[PaymentMapping, str]:
 
 
 def _read(data: Path, mapping: PaymentMapping, wanted: int) -> Payments:
-    """Return payments of the files in the order of their names, until there are enough."""
+    """Return the payments of a folder's last files, by name, until there are enough."""
     files: Sequence[Path] = [data]
     if data.is_dir():
         files = sorted(path for path in data.glob(mapping.files) if path.is_file())
     if not files:
         raise DatasetError(f"no file in {data} matches {mapping.files!r}", "change `files`")
     for count in range(1, len(files) + 1):
-        payments = read_payment_files(files[:count], mapping)
+        payments = read_payment_files(files[-count:], mapping)
         if len(payments) >= wanted:
             break
     return payments
+
+
+def _of_some_payers(payments: Payments, wanted: int, seed: int) -> Payments:
+    """Return all payments of as many payers as make up at most `wanted` payments."""
+    _, payer, counts = np.unique(
+        np.array(payments.payer, object), return_inverse=True, return_counts=True
+    )
+    order = np.random.default_rng(seed).permutation(len(counts))
+    is_taken = np.zeros(len(counts), np.bool_)
+    is_taken[order] = np.cumsum(counts[order]) <= wanted
+    return payments.select(is_taken[payer])
 
 
 def _cleaned(payments: Payments) -> tuple[Payments, str, int]:

@@ -1,0 +1,153 @@
+"""How a demo went, and its numbers as they stand in demo.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cairn.learning.metrics import AlertQuality
+from cairn.packs.payments.demo.attacks_history import Rewriting
+from cairn.packs.payments.demo.attempts import Attempt
+from cairn.packs.payments.demo.history import Replayed
+from cairn.packs.payments.demo.model import Live, Trained
+from cairn.packs.payments.demo.proofs import Proved, Verified
+from cairn.packs.payments.demo.quality import Money, Quality
+from cairn.packs.payments.demo.source import DemoPayments
+from cairn.packs.payments.demo.stream import EXPIRED, RELEASED, RETURNED, Expiry, Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """How a demo went."""
+
+    directory: Path
+    seed: int
+    data: DemoPayments
+    replayed: Replayed
+    trained: Trained
+    live: Live
+    stream: Stream
+    expiry: Expiry
+    outcomes: int
+    """Outcomes that were recorded."""
+    quality: Quality
+    money: Money
+    proofs: tuple[Proved, Proved]
+    verified: tuple[Verified, Verified]
+    attempts: tuple[Attempt, ...]
+    rewriting: Rewriting
+    seconds: dict[str, float]
+    """How long each step took, and `all` of them."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The numbers of this run; names are added, never changed."""
+        return {
+            "seed": self.seed,
+            "synthetic": self.data.is_synthetic,
+            "asset": self.data.asset,
+            "decimals": self.data.decimals,
+            "history": _history(self.replayed),
+            "model": _model(self.trained, self.live),
+            "stream": _stream(self.stream, self.expiry),
+            "holds": _holds(self.quality),
+            "outcomes": self.outcomes,
+            "money": _money(self.money),
+            "evidence": {
+                proof.path.name: _evidence(proof, done)
+                for proof, done in zip(self.proofs, self.verified, strict=True)
+            },
+            "attempts": [_attempt(one) for one in self.attempts],
+            "seconds": self.seconds,
+        }
+
+
+def _history(replayed: Replayed) -> dict[str, Any]:
+    return {
+        "accounts": replayed.accounts,
+        "payments": replayed.payments,
+        "signatures": replayed.signatures,
+        "payments_per_s": round(replayed.payments / max(replayed.seconds, 1e-9)),
+    }
+
+
+def _model(trained: Trained, live: Live) -> dict[str, Any]:
+    comparison, report = trained.comparison, trained.run.trained.conversion
+    return {
+        "train_payments": trained.run.record.train_rows,
+        "train_frauds": trained.run.record.train_positives,
+        "test_payments": trained.run.record.test_rows,
+        "test_frauds": trained.run.record.test_positives,
+        **_quality("", comparison.model.quality),
+        **_quality("rule_", comparison.rule.quality),
+        "roc_auc": round(comparison.model.roc_auc, 4),
+        "size_bytes": report.size_bytes,
+        "chunks": live.chunks,
+        "raw_difference_max": report.raw_difference_max,
+        "threshold_ppm": trained.threshold_ppm,
+    }
+
+
+def _stream(stream: Stream, expiry: Expiry) -> dict[str, Any]:
+    fates = [one.fate for one in stream.holds]
+    count = len(stream.transaction_ids)
+    return {
+        "payments": count,
+        "payments_per_s": round(count / max(stream.seconds, 1e-9)),
+        "latency_ms_p50": round(stream.percentile_ms(50), 1),
+        "latency_ms_p99": round(stream.percentile_ms(99), 1),
+        "held": len(fates),
+        **{fate: fates.count(fate) for fate in (RELEASED, RETURNED, EXPIRED)},
+        "appealed": 1,
+        "different_from_offline": stream.different,
+        "expiry_height": expiry.height,
+        "expiry_block_transactions": expiry.transactions,
+    }
+
+
+def _holds(quality: Quality) -> dict[str, Any]:
+    return {
+        **_quality("", quality.held),
+        **_quality("rule_", quality.baseline),
+        "fraud_stopped_units": quality.stopped_units,
+        "fraud_units": quality.fraud_units,
+        "wrong_units": quality.wrong_units,
+        "wrong_unit_hours": round(quality.wrong_unit_hours, 1),
+        "wrong_unit_hours_in_earnest": round(quality.wrong_unit_hours_real, 1),
+    }
+
+
+def _quality(prefix: str, quality: AlertQuality) -> dict[str, Any]:
+    return {
+        f"{prefix}alerts": quality.alerts,
+        f"{prefix}precision": round(quality.precision, 4),
+        f"{prefix}recall": round(quality.recall, 4),
+    }
+
+
+def _money(money: Money) -> dict[str, Any]:
+    return {
+        "supply_units": money.supply_units,
+        "available_units": money.available_units,
+        "held_units": money.held_units,
+        "escrowed_units": money.escrowed_units,
+        "is_conserved": money.is_conserved,
+    }
+
+
+def _evidence(proof: Proved, done: Verified) -> dict[str, Any]:
+    return {
+        "size_bytes": proof.size_bytes,
+        "prove_s": round(proof.seconds, 3),
+        "verify_s": round(done.seconds, 3),
+        "assurance": done.assurance,
+    }
+
+
+def _attempt(one: Attempt) -> dict[str, Any]:
+    return {
+        "attempt": one.what,
+        "found_by": one.finder,
+        "expected": one.expected,
+        "code": one.code,
+        "words": one.words,
+    }

@@ -1,0 +1,278 @@
+"""Runs the demo: seven steps, from founding a bank to tampering with its evidence."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cairn.packs.payments.demo import telling
+from cairn.packs.payments.demo.attacks_disk import try_data, try_disk
+from cairn.packs.payments.demo.attacks_evidence import (
+    run_without_first_hold,
+    try_evidence,
+    try_front_door,
+)
+from cairn.packs.payments.demo.attacks_history import Rewriting, later_transactions, try_history
+from cairn.packs.payments.demo.attempts import Attempt, check_all_caught
+from cairn.packs.payments.demo.bank import PASSPHRASE, DemoBank, found_bank
+from cairn.packs.payments.demo.dataset import Registered, commit_payments
+from cairn.packs.payments.demo.errors import DemoError
+from cairn.packs.payments.demo.folder import DemoFolder, take_folder
+from cairn.packs.payments.demo.history import Replayed, replay_history, transfers_of
+from cairn.packs.payments.demo.model import ALERT_SHARE, Live, Trained, put_live, train
+from cairn.packs.payments.demo.printing import Printer
+from cairn.packs.payments.demo.proofs import Verified, verify_apart, write_evidence
+from cairn.packs.payments.demo.quality import count_money, measure
+from cairn.packs.payments.demo.rule import activate, rule_text
+from cairn.packs.payments.demo.source import DemoPayments, generated, read_from
+from cairn.packs.payments.demo.stream import (
+    Expiry,
+    Stream,
+    await_expiry,
+    play,
+    record_outcomes,
+)
+
+HOLD_SECONDS = 8
+"""How long a hold of the demo lasts."""
+CAP_SHARE = 3
+"""The rule's daily cap is so many times the alert budget."""
+
+
+@dataclass
+class _Clock:
+    """How long each step took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, out: Printer, name: str, title: str) -> Iterator[None]:
+        out.step(f"{len(self.seconds) + 1}  {title}")
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 2)
+
+
+def run_demo(
+    directory: Path,
+    *,
+    seed: int,
+    data: Path | None,
+    mapping: Path | None,
+    limit: int | None,
+    out: Printer,
+    hold_seconds: int = HOLD_SECONDS,
+) -> DemoResult:
+    """Run the demo in a folder and leave evidence, trust file, report and numbers there.
+
+    Args:
+        directory: New, empty, or of a former demo, which is replaced.
+        seed: Of the generated payments and of training.
+        data: A CSV or Parquet file, or a folder of them; None generates payments.
+        mapping: Which column of `data` is which; None for canonical names or a known folder.
+        limit: Most payments to use; None for a number that takes about a minute.
+        out: Where to print.
+        hold_seconds: How long holds last.
+
+    Raises:
+        DemoError: The folder holds something else, or something did not come out as it must.
+        LearningError: The payments cannot be read or learned from.
+        CairnError, EvidenceError: Another part failed.
+    """
+    if mapping is not None and data is None:
+        raise DemoError("--mapping without --data", "say which file it is about: --data FILE")
+    payments = generated(seed, limit) if data is None else read_from(data, mapping, limit, seed)
+    folder, is_replaced = take_folder(directory)
+    out.step("Cairn: from payments to evidence that anybody can check")
+    out.say(
+        f"In the folder {directory}"
+        + (" (the former run in it was replaced)" if is_replaced else "")
+        + f", seed {seed}. Everything runs on this machine; nothing is asked."
+    )
+    demo = _Demo(folder, payments, seed, out, hold_seconds)
+    try:
+        result = demo.run()
+    finally:
+        demo.close()
+        shutil.rmtree(folder.attacks, ignore_errors=True)
+        folder.report.write_text(out.report, encoding="utf-8")
+    check_all_caught(list(result.attempts))
+    return result
+
+
+class _Demo:
+    """One run; each step leaves what the next ones need."""
+
+    def __init__(
+        self, folder: DemoFolder, data: DemoPayments, seed: int, out: Printer, hold_seconds: int
+    ) -> None:
+        self._folder = folder
+        self._data = data
+        self._seed = seed
+        self._out = out
+        self._hold_seconds = hold_seconds
+        self._clock = _Clock()
+        self._bank: DemoBank | None = None
+
+    def close(self) -> None:
+        """Stop node and witness, if they run."""
+        bank, self._bank = self._bank, None
+        if bank is not None:
+            bank.close()
+
+    def run(self) -> DemoResult:
+        """Go through the steps."""
+        out, data, step = self._out, self._data, self._clock.step
+        started = time.monotonic()
+        with step(out, "founding", "A bank founds its home ledger, and a supervisor watches"):
+            bank = self._bank = found_bank(self._folder, data)
+            telling.tell_founding(out, bank)
+        with step(out, "payments", "Payments are committed and go through the ledger"):
+            registered, replayed = self._commit(bank)
+        with step(out, "model", "A model is trained, compared, approved and promoted"):
+            trained, live = self._train(bank, registered)
+        with step(out, "stream", "A rule goes live, and the test period streams in"):
+            self._activate(bank, trained)
+            stream, expiry, outcomes = self._stream(bank, trained)
+            quality, money = measure(data, trained, stream), count_money(bank, data.asset)
+            telling.tell_quality(out, data, stream, quality)
+            telling.tell_money(out, data, money, outcomes)
+        with step(out, "evidence", "Evidence for one payment, and for the whole period"):
+            proofs = write_evidence(bank, stream)
+            telling.tell_evidence(out, proofs)
+            attacker = _Attacker(bank, data, stream, trained, registered)
+        bank.close_node()
+        with step(out, "verification", "Verification, with no node and no network"):
+            verified = self._verify()
+        with step(out, "tampering", "Tampering, each attempt found and named"):
+            attempts, rewriting = attacker.attack()
+            telling.tell_attempts(out, attempts, rewriting)
+        self._clock.seconds["all"] = round(time.monotonic() - started, 2)
+        result = DemoResult(
+            directory=self._folder.path,
+            seed=self._seed,
+            data=data,
+            replayed=replayed,
+            trained=trained,
+            live=live,
+            stream=stream,
+            expiry=expiry,
+            outcomes=outcomes,
+            quality=quality,
+            money=money,
+            proofs=proofs,
+            verified=verified,
+            attempts=tuple(attempts),
+            rewriting=rewriting,
+            seconds=dict(self._clock.seconds),
+        )
+        self._summarise(result)
+        return result
+
+    def _commit(self, bank: DemoBank) -> tuple[Registered, Replayed]:
+        registered = commit_payments(bank, self._data)
+        telling.tell_payments(self._out, bank, self._data, registered)
+        replayed = replay_history(bank, self._data, self._out)
+        telling.tell_history(self._out, self._data, replayed)
+        return registered, replayed
+
+    def _train(self, bank: DemoBank, registered: Registered) -> tuple[Trained, Live]:
+        trained = train(self._data, registered, self._seed)
+        telling.tell_training(self._out, self._data, trained)
+        live = put_live(bank, registered, trained)
+        telling.tell_live(self._out, trained, live)
+        return trained, live
+
+    def _activate(self, bank: DemoBank, trained: Trained) -> None:
+        """Put the rule in force, then stop the node and start it again."""
+        expected = int((trained.scores_ppm >= trained.threshold_ppm).sum())
+        cap = max(expected, round(CAP_SHARE * ALERT_SHARE * len(trained.scores_ppm)))
+        rule = activate(bank, rule_text(trained.threshold_ppm, self._hold_seconds, max(1, cap)))
+        telling.tell_rule(self._out, self._data, trained, rule)
+        before = bank.connection.head()
+        bank.close_node()
+        bank.open_node()
+        after = bank.connection.head()
+        if (before.height, before.app_hash) != (after.height, after.app_hash):
+            raise DemoError("the node came back with another state")
+        self._out.say(
+            f"The node is stopped and started again: block {after.height}, application hash "
+            f"{after.app_hash.hex()[:16]}…, as before."
+        )
+
+    def _stream(self, bank: DemoBank, trained: Trained) -> tuple[Stream, Expiry, int]:
+        stream = play(bank, self._data, trained, self._out)
+        if stream.story is None or stream.left is None:
+            raise DemoError("the ledger did not hold the payments that the model finds risky")
+        telling.tell_stream(self._out, self._data, stream)
+        expiry = await_expiry(bank, stream)
+        telling.tell_expiry(self._out, self._data, stream, expiry)
+        return stream, expiry, record_outcomes(bank, self._data, stream)
+
+    def _verify(self) -> tuple[Verified, Verified]:
+        self._out.say(
+            "The bank's node is stopped. A process of its own gets one file and the trust file:"
+        )
+        payment = verify_apart(self._folder, self._folder.payment)
+        telling.tell_verified(self._out, payment)
+        period = verify_apart(self._folder, self._folder.period)
+        telling.tell_verified(self._out, period)
+        return payment, period
+
+    def _summarise(self, result: DemoResult) -> None:
+        """Write the numbers, and print what the demo leaves behind."""
+        out, folder = self._out, self._folder
+        text = json.dumps(result.figures, indent=2) + "\n"
+        folder.figures.write_text(text, encoding="utf-8")
+        out.step(f"Done in {result.seconds['all']:.0f} seconds")
+        rows = [
+            (str(path), what)
+            for path, what in (
+                (folder.payment, "evidence for one held payment"),
+                (folder.period, "evidence for the whole period"),
+                (folder.trust, "what a verifier of both has to trust"),
+                (folder.figures, "the numbers of this run"),
+                (folder.report, "this text"),
+                (folder.bank, f"the bank's workspace (passphrase of its keys: {PASSPHRASE})"),
+            )
+        ]
+        out.table((), rows)
+        out.say("Check them yourself:")
+        out.quote(f"cairn verify {folder.payment} --trust {folder.trust} --replay")
+
+
+class _Attacker:
+    """Tampers with everything; what needs the running node is done when it is made."""
+
+    def __init__(
+        self,
+        bank: DemoBank,
+        data: DemoPayments,
+        stream: Stream,
+        trained: Trained,
+        registered: Registered,
+    ) -> None:
+        assert stream.story is not None
+        self._bank = bank
+        self._data = data
+        self._story = stream.story
+        self._trained = trained
+        self._registered = registered
+        # Before anything else moves the head on which the evidence hangs.
+        self._shorter = run_without_first_hold(bank)
+        self._door = try_front_door(bank, transfers_of(bank, data, 0, 1)[0])
+        self._blocks = later_transactions(bank, self._story.placed_height)
+
+    def attack(self) -> tuple[list[Attempt], Rewriting]:
+        """Tamper with files and with copies of the ledger; return every attempt."""
+        bank, data, story = self._bank, self._data, self._story
+        bank.folder.attacks.mkdir()
+        attempts = try_evidence(bank, story, self._trained, self._shorter)
+        attempts += self._door
+        attempts.append(try_data(bank, data, self._registered))
+        attempts += try_disk(bank, data, story, self._trained)
+        rewriting = try_history(bank, story, self._blocks)
+        return [*attempts, *rewriting.attempts], rewriting
