@@ -86,7 +86,9 @@ def test_many_transactions_keep_their_order(client_of: ClientOf) -> None:
     finals = core.submit_many(batches, mode=ATOMIC)
     codes = [final.operations[0].code for final in finals]
     assert codes == ["ok"] * 11 + ["bank/insufficient_funds"] * 2
-    assert [(f.height, f.position) for f in finals] == sorted((f.height, f.position) for f in finals)
+    assert [(f.height, f.position) for f in finals] == sorted(
+        (f.height, f.position) for f in finals
+    )
 
 
 def test_clients_that_share_a_lane_recover(
@@ -289,9 +291,7 @@ def test_a_bent_outcome_is_noticed(
         liar.submit(Issue("eur", CORE, 1))
 
 
-def test_another_ledger_is_noticed(
-    workspace: Workspace, local: LocalConnection
-) -> None:
+def test_another_ledger_is_noticed(workspace: Workspace, local: LocalConnection) -> None:
     trust = workspace.trust()
     object.__setattr__(trust, "chain_id", "bank-b-" + "a" * 32)
     with pytest.raises(ProtocolError, match="the node serves bank-a-"):

@@ -39,7 +39,10 @@ NOT_ACCEPTABLE = [
         replace(PLAN, policies={**DEFAULT_POLICIES, "models": Policy(6, ("risk",), True, False)}),
         "asks for 6 people, and 1 hold",
     ),
-    (replace(PLAN, policies={"models": DEFAULT_POLICIES["models"]}), "policy governance is missing"),
+    (
+        replace(PLAN, policies={"models": DEFAULT_POLICIES["models"]}),
+        "policy governance is missing",
+    ),
     (replace(PLAN, members=(Member("core", ("admin", "risk"), "service"),)), "asks for"),
     (replace(PLAN, parameters={"bank.nothing": 1}), "refuse the charter"),
     (replace(PLAN, parameters={"bank.hold_ms_max": -1}), "refuse the charter"),

@@ -1,6 +1,5 @@
 """`cairn demo` and `cairn bench`: the main job from beginning to end, and the measurements."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,30 +12,36 @@ import cairn
 from cairn.cli.session import Session, command
 from cairn.sdk.errors import UsageError
 
-DEMO = "cairn.packs.payments.demo"
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    if importlib.util.find_spec(DEMO) is not None:
-        command(app, "demo")(demo)
+    command(app, "demo")(demo)
     command(app, "bench")(bench)
 
 
 def demo(
     session: Session,
-    seed: Annotated[int, Option(help="Of the generated payments.")] = 1,
+    seed: Annotated[int, Option(help="Of the generated payments and of training.", min=0)] = 1,
     data: Annotated[
         Path | None, Option(help="Payments instead: a file or folder of CSV or Parquet.")
     ] = None,
     mapping: Annotated[Path | None, Option(help="Which columns of --data are what (YAML).")] = None,
+    limit: Annotated[int | None, Option(help="Most payments to use.", min=1)] = None,
 ) -> None:
     """Run the main job from data to evidence, and attacks on it, by itself."""
-    run_demo = importlib.import_module(DEMO).run_demo
-    directory = session.directory or Path("build/demo")
-    code = run_demo(directory, seed=seed, data=data, mapping=mapping)
-    if code:
-        raise typer.Exit(code)
+    from cairn.packs.payments.demo.printing import Printer
+    from cairn.packs.payments.demo.run import run_demo
+
+    result = run_demo(
+        session.directory or Path("build/demo"),
+        seed=seed,
+        data=data,
+        mapping=mapping,
+        limit=limit,
+        out=Printer(sys.stdout, is_quiet=session.as_json),
+    )
+    if session.as_json:
+        session.out.record(result.figures)
 
 
 def bench(

@@ -5,8 +5,8 @@ expired. A transaction refused here changes nothing. One that is admitted consum
 number, whatever becomes of its operations.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from cairn.ledger.context import Context
 from cairn.ledger.errors import (
@@ -20,7 +20,8 @@ from cairn.ledger.errors import (
     UnknownKeyError,
     WrongChainError,
 )
-from cairn.ledger.hooks import KeySpeaks, PriceBlock
+from cairn.ledger.hooks import KeySpeaks, MovementPrice, PriceBlock
+from cairn.ledger.messages import Message
 from cairn.ledger.module import MessageSpec, Registry
 from cairn.ledger.parameters import VALIDITY_BLOCKS_MAX
 from cairn.ledger.records import Table
@@ -52,6 +53,9 @@ class DecodedTransaction:
     """For each operation the code of what its own fields rule out, or an empty string."""
     cost: int = 0
     """What its bytes and messages cost, whatever the state."""
+    movement_count: int = 0
+    priced: list[Message] = field(default_factory=list)
+    """Those of its messages that cost more in some states."""
 
 
 def decode_transaction(registry: Registry, raw: bytes) -> DecodedTransaction:
@@ -77,6 +81,9 @@ def decode_transaction(registry: Registry, raw: bytes) -> DecodedTransaction:
         except InvalidMessageError as error:
             invalid.append(error.code)
         cost += spec.cost if isinstance(spec.cost, int) else spec.cost(message)
+        decoded.movement_count += spec.movement is not None
+        if spec.priced:
+            decoded.priced.append(message)
     decoded.invalid = tuple(invalid)
     decoded.cost = cost
     return decoded
@@ -86,14 +93,21 @@ class Admission:
     """The checks of one block height over one context; admitting consumes sequence numbers."""
 
     def __init__(
-        self, context: Context, key_speaks: KeySpeaks, price_hooks: Sequence[PriceBlock] = ()
+        self,
+        context: Context,
+        key_speaks: KeySpeaks,
+        *,
+        movement_price: MovementPrice | None = None,
+        price_block: PriceBlock | None = None,
     ) -> None:
         """Check against the context's state, height and chain."""
         self._context = context
         self._key_speaks = key_speaks
         self._validity = context.param(VALIDITY_BLOCKS_MAX)
         self._speaks: dict[tuple[bytes, bytes], bool] = {}
-        self._prices = [price_block(context) for price_block in price_hooks]
+        self._movement_price = movement_price
+        self._price_of_movement: int | None = None
+        self._prices = None if price_block is None else price_block(context)
 
     def admit(self, transaction: DecodedTransaction, *, signature_valid: bool) -> None:
         """Admit a transaction and consume its sequence number.
@@ -126,20 +140,24 @@ class Admission:
     def cost_of(self, transaction: DecodedTransaction) -> int:
         """Return what a transaction costs in this block."""
         cost = transaction.cost
-        if transaction.body is not None:
-            operations = zip(transaction.body.operations, transaction.specs, strict=True)
-            for message, spec in operations:
-                moves = spec.movement is not None
-                for prices in self._prices:
-                    cost += prices.price(message, moves=moves)
+        if transaction.movement_count:
+            cost += transaction.movement_count * self._movement_cost()
+        if self._prices is not None:
+            cost += sum(map(self._prices.price, transaction.priced))
         return cost
+
+    def _movement_cost(self) -> int:
+        """Return what one movement costs, worked out when the first one comes."""
+        if self._price_of_movement is None:
+            price = self._movement_price
+            self._price_of_movement = 0 if price is None else price(self._context)
+        return self._price_of_movement
 
     def take(self, transaction: DecodedTransaction) -> None:
         """Take note that a transaction is in the block and was charged."""
-        if transaction.body is not None:
-            for message in transaction.body.operations:
-                for prices in self._prices:
-                    prices.take(message)
+        if self._prices is not None:
+            for message in transaction.priced:
+                self._prices.take(message)
 
     def last_sequence(self, sender: bytes, lane: int) -> int:
         """Return the last sequence number of a lane, 0 if it was never used."""

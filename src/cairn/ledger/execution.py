@@ -112,7 +112,8 @@ class Ledger:
         self._key_speaks = key_speaks
         self._prepare = registry.hook("prepare_block")
         self._charge_fee = registry.hook("charge_fee")
-        self._price_hooks = registry.hooks("price_block")
+        self._movement_price = registry.hook("movement_price")
+        self._price_block = registry.hook("price_block")
         self._end_hooks = registry.hooks("end_block")
 
     def decode(self, raw: bytes) -> DecodedTransaction:
@@ -130,7 +131,15 @@ class Ledger:
 
     def admission(self, head: LedgerHead, reader: StateReader) -> Admission:
         """Return the admission checks of the next height."""
-        return Admission(self.context(head, reader), self._key_speaks, self._price_hooks)
+        return self._admission(self.context(head, reader))
+
+    def _admission(self, context: Context) -> Admission:
+        return Admission(
+            context,
+            self._key_speaks,
+            movement_price=self._movement_price,
+            price_block=self._price_block,
+        )
 
     def next_due_ms(self, head: LedgerHead, reader: StateReader) -> int | None:
         """Return the earliest time at which end-of-block work falls due, or None."""
@@ -190,7 +199,7 @@ class Ledger:
         self, context: Context, block: Block
     ) -> tuple[dict[int, _Run], list[bytes], list[Result]]:
         """Admit the block's transactions in order; the others get their fixed result."""
-        admission = Admission(context, self._key_speaks, self._price_hooks)
+        admission = self._admission(context)
         budget = _Budget(context)
         runs: dict[int, _Run] = {}
         receipts: list[bytes] = []

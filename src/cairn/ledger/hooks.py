@@ -86,24 +86,24 @@ PrepareBlock = Callable[["Context", Sequence[AdmittedOperation]], list[Judgement
 What the hook writes stays written whatever becomes of the operations: attempts count.
 """
 
+MovementPrice = Callable[["Context"], int]
+"""Return what judging one movement of the context's block costs, from the state at its beginning."""
+
+
 class BlockPrices(Protocol):
-    """What operations of one block cost beside what their messages declare.
+    """What messages cost in one block beside what they declare, from the state at its beginning."""
 
-    It is made before anything of the block has run, so that prices follow from the state when the
-    block began: how much judging a movement takes, which model scores.
-    """
-
-    def price(self, message: Message, *, moves: bool) -> int:
-        """Return what an operation costs; `moves` says whether it declares a movement."""
+    def price(self, message: Message) -> int:
+        """Return what an operation with this message costs."""
         ...
 
     def take(self, message: Message) -> None:
-        """Take note that an operation is in the block and was charged."""
+        """Take note that an operation with this message is in the block and was charged."""
         ...
 
 
 PriceBlock = Callable[["Context"], BlockPrices]
-"""Return the prices of the block of this context."""
+"""Return the prices of the context's block, for the messages that are declared `priced`."""
 
 EndBlock = Callable[["Context"], None]
 """Do what is due at this block's time (expiries); its events form the block's last receipt."""

@@ -10,6 +10,7 @@ from cairn.ledger.hooks import (
     EndBlock,
     KeySpeaks,
     Movement,
+    MovementPrice,
     NextDue,
     PrepareBlock,
     PriceBlock,
@@ -28,8 +29,9 @@ OPERATION_COST = 100
 class MessageSpec:
     """One message of a module, how it is handled and what it costs.
 
-    The cost pays for the most that the handler does, whatever the state; what depends on the state
-    is charged by a `price_block` hook. `movement` says what value the message wants to move, from the message alone; such a message
+    The cost pays for the most that the handler does in any state. What depends on the state is
+    charged beside it: judging a movement by the `movement_price` hook, and a message that is
+    `priced` by the `price_block` hook. `movement` says what value the message wants to move, from the message alone; such a message
     gets its verdict from `prepare_block`. A message that moves value after a person's decision
     (releasing a hold, settling an escrow, issuing) has `allow` instead: the basis of a standing
     `Allow` verdict.
@@ -40,6 +42,7 @@ class MessageSpec:
     cost: int | Callable[[Any], int] = OPERATION_COST
     movement: Callable[[Any], Movement] | None = None
     allow: str | None = None
+    priced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Module:
     genesis: Callable[..., None] | None = None
     """`genesis(ctx, section)`: writes the first rows from the module's section of the charter."""
     genesis_section: type[Record] | None = None
+    movement_price: MovementPrice | None = None
     price_block: PriceBlock | None = None
     prepare_block: PrepareBlock | None = None
     end_block: EndBlock | None = None

@@ -109,20 +109,25 @@ def _replay_after_checkpoint(
     directory: Path, founding: Founding, ledger: Ledger, store: LedgerStore, keeper: StoreKeeper
 ) -> Replay:
     """Found the ledger if it is new, and execute the blocks that the checkpoint lacks."""
+    founded: BlockResult | None = None
     if store.checkpoint_meta is None:
         if store.head_height:
             _check_chain(founding, keeper.entry(1).header.chain_id)
-        result = ledger.found(founding.charter, founding.chain_id, store.reader)
-        store.apply(0, result.changes, encode(result.head))
+        founded = ledger.found(founding.charter, founding.chain_id, store.reader)
+        store.apply(0, founded.changes, encode(founded.head))
         if not store.head_height:
             store.checkpoint()
-        head = result.head
+        head = founded.head
     else:
-        head = _checkpoint_head(founding, store)
+        head = _checkpoint_head(founding, store, keeper)
     last = keeper.entry(head.height) if head.height else None
-    if last is not None:
-        _check_chain(founding, last.header.chain_id)
-    replay = Replay(ledger, _chain(founding, head, last), head, validators=founding.validators)
+    replay = Replay(
+        ledger,
+        _chain(founding, head, last),
+        head,
+        validators=founding.validators,
+        founded=founded,
+    )
 
     def apply(entry: LogEntry, result: BlockResult) -> None:
         store.maybe_checkpoint()  # of the block before, whose state this one's header confirms
@@ -133,12 +138,12 @@ def _replay_after_checkpoint(
     return replay
 
 
-def _checkpoint_head(founding: Founding, store: LedgerStore) -> LedgerHead:
-    """Return where the ledger stood at the checkpoint, whose trie must be of that head.
+def _checkpoint_head(founding: Founding, store: LedgerStore, keeper: StoreKeeper) -> LedgerHead:
+    """Return where the ledger stood at the checkpoint.
 
     Raises:
-        CorruptCheckpointError: It is not.
-        WrongDirectoryError: The checkpoint is of another ledger.
+        CorruptCheckpointError: Its trie is not of that head, or the log leads elsewhere.
+        WrongDirectoryError: The checkpoint or the log is of another ledger.
     """
     assert store.checkpoint_meta is not None
     path = store.directory / CHECKPOINT_FOLDER
@@ -151,6 +156,16 @@ def _checkpoint_head(founding: Founding, store: LedgerStore) -> LedgerHead:
         raise CorruptCheckpointError(f"its head is of height {head.height}", path)
     if trie.root_of(store.reader.trie_node) != head.state_root:
         raise CorruptCheckpointError("its trie is not of its head", path)
+    if head.height:
+        last = keeper.entry(head.height).header
+        _check_chain(founding, last.chain_id)
+        if header_time_ms(last) != head.time_ms:
+            raise CorruptCheckpointError(f"its block {head.height} is not the log's", path)
+    if head.height < store.head_height:
+        follower = keeper.entry(head.height + 1).header
+        _check_chain(founding, follower.chain_id)
+        if follower.app_hash != head.app_hash:
+            raise CorruptCheckpointError(f"block {follower.height} does not follow from it", path)
     return head
 
 
@@ -186,6 +201,7 @@ def replay_from_genesis(
             validators=founding.validators,
             check_signatures=signatures.check_all,
             recorded=view if store.checkpoint_meta is not None else None,
+            founded=founded,
         )
 
         def apply(_: LogEntry, result: BlockResult) -> None:

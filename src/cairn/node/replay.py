@@ -55,6 +55,7 @@ class Replay:
         validators: Who signs the blocks.
         check_signatures: Checks the transactions' signatures again; None takes the record's word.
         recorded: The recorded state, for reports; it may be newer than the block in question.
+        founded: What the founding came to, if the replay begins there, for a report on it.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Replay:
         validators: ValidatorSet,
         check_signatures: Check | None = None,
         recorded: StateReader | None = None,
+        founded: BlockResult | None = None,
     ) -> None:
         """Begin after `chain`."""
         self.chain = chain
@@ -76,7 +78,7 @@ class Replay:
         self._validators = validators
         self._check = check_signatures
         self._recorded = recorded
-        self._last: BlockResult | None = None
+        self._last = founded
 
     def run(
         self,
