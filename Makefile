@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 export PYTHON
 
-.PHONY: help setup demo test bench lint fmt lock docs clean distclean test-extras vectors coverage
+.PHONY: help setup demo test bench lint fmt lock docs clean distclean test-extras vectors coverage replay crash
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -71,8 +71,15 @@ vectors: setup ## Rewrite the golden vectors that the project makes itself
 	CAIRN_VECTORS=write $(BIN)/python -m pytest -q -m vectors tests
 	@echo "vectors: rewritten; every difference is a change of protocol"
 
-docs: setup ## Check the documentation: links, and that every module has its README
-	$(BIN)/python -m pytest -q tests/test_documentation.py
+docs: setup ## Write the reference pages from the code; check links, commands and claims
+	$(BIN)/python -m tools.make_docs
+	$(BIN)/python -m pytest -q tests/test_documentation.py tests/test_docs.py
+
+replay: setup ## Replay a ledger with every other Python found (pyenv, PATH) and compare the roots
+	$(BIN)/python -m tools.replay_everywhere
+
+crash: setup ## Kill a node a thousand times, at every write point and at random (some minutes)
+	$(BIN)/python -m tools.crash_cycles --cycles 1000
 
 test-extras: setup ## Say which optional extras have tests of their own
 	@$(BIN)/python -m pytest -q tests/test_packaging.py

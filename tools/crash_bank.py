@@ -47,7 +47,16 @@ ORGANISATION = organisation_id("bank")
 CLERK_ACCOUNT = member_id(ORGANISATION, "clerk")
 PSEUDONYMS = [sha256(b"crash customer %d" % n)[:20] for n in range(CUSTOMERS)]
 ACCOUNTS = [customer_account(CLERK_ACCOUNT, pseudonym) for pseudonym in PSEUDONYMS]
-ROLES = ("admin", "agent", "compliance", "risk", "treasurer")
+ROLES = (
+    "admin",
+    "agent",
+    "compliance",
+    "data-owner",
+    "developer",
+    "risk",
+    "treasurer",
+    "validator",
+)
 VALID_UNTIL = 90_000
 START_MS = 1_760_000_000_000
 ESCROWS_UNTIL_MS = 10_000

@@ -38,7 +38,7 @@ def module_name(path: Path) -> str:
 
 @cache
 def error_classes() -> tuple[type[BaseException], ...]:
-    """Return every class of the package that is named like an error, in order of module and line."""
+    """Return the classes of the package that are named like errors, by module and line."""
     found: list[type[BaseException]] = []
     for path in sources():
         names = [

@@ -13,17 +13,17 @@ ADVICE = {
     "InvariantError": BUG,
     "MalformedBlockError": BUG,
     "MissingVerdictError": BUG,
-    "DivergenceError": "do not start the node again before you know why: `cairn debug replay` names "
-    "the height, module, table and key",
-    "DivergedError": "see the module, table and key that it names; compare the versions of Cairn and "
-    "Python on both sides",
+    "DivergenceError": "do not start the node again before you know why: `cairn debug replay` "
+    "names the height, module, table and key",
+    "DivergedError": "see the module, table and key that it names; compare the versions of Cairn "
+    "and Python on both sides",
     "EngineFault": AGAIN,
-    "WorkerDiedError": "start the node again; see the system's log for why the process ended (often "
-    "too little memory)",
-    "DoubleSignError": "never run two nodes with one validator's key; restore the newest log, not an "
-    "older copy",
-    "OptimizedPythonError": "start it without -O and without PYTHONOPTIMIZE: the checks are part of "
-    "the ledger",
+    "WorkerDiedError": "start the node again; see the system's log for why the process ended "
+    "(often too little memory)",
+    "DoubleSignError": "never run two nodes with one validator's key; restore the newest log, not "
+    "an older copy",
+    "OptimizedPythonError": "start it without -O and without PYTHONOPTIMIZE: the checks are part "
+    "of the ledger",
     # the node
     "RolledBackError": "an old copy of the directory was started: restore the newest one, as the "
     "witness holds a head of it",
@@ -31,7 +31,8 @@ ADVICE = {
     "directory with --dir",
     "WitnessDirectoryError": "stop the other witness, or restore the directory from its backup; "
     "never start a witness's key with an empty directory",
-    "WitnessAnswerError": "`cairn node status` says which witness and why; the node goes on without",
+    "WitnessAnswerError": "`cairn node status` says which witness and why; the node goes on "
+    "without",
     # storage
     "NoSpaceError": "free some space and start the node again; nothing acknowledged is lost",
     "ReadOnlyError": "give this user write access to the directory, or remount it writable",
@@ -39,9 +40,10 @@ ADVICE = {
     "WrongFormatError": "choose a ledger's directory, or use the version of Cairn that wrote it",
     "DirectoryInUseError": "stop the other process, or choose another directory with --dir",
     "CorruptLogError": "restore the log from a backup; `cairn debug fsck` says what is damaged",
-    "CorruptCheckpointError": "delete the checkpoint (`cairn debug rebuild`): it is made again from "
-    "the log",
-    "CheckpointFailedError": "mend what the message names (space, rights), then start the node again",
+    "CorruptCheckpointError": "delete the checkpoint (`cairn debug rebuild`): it is made again "
+    "from the log",
+    "CheckpointFailedError": "mend what the message names (space, rights), then start the node "
+    "again",
     "ViewExpiredError": "ask again: a new view is opened for each request",
     "MisuseError": BUG,
     "SelfTestError": "install the exact PyNaCl of requirements/core.txt: another build decides "
@@ -51,8 +53,8 @@ ADVICE = {
     "CairnError": SEE_HINT,
     "RejectedError": "look the code up on this page",
     "UnavailableError": "start the node, or give its address with --node",
-    "PendingError": "look for it with `cairn tx show ID` before sending it again: it may still take "
-    "effect",
+    "PendingError": "look for it with `cairn tx show ID` before sending it again: it may still "
+    "take effect",
     "NodeFaultError": "see the node's log; the entries above say what stopped it",
     "ProtocolError": "trust nothing that this node says before you know why: it answered with "
     "something that does not verify",
@@ -78,11 +80,13 @@ ADVICE = {
     "PrimitiveError": "the bytes came from outside and are wrong: ask their maker for them again",
     "NonCanonicalError": "ask the maker of the bytes for them again; do not re-encode them",
     "InvalidKeyError": "check the key's text: it begins with did:key:z6Mk",
-    "InvalidSignatureError": "check that the bytes were not changed and that the key is the signer's",
+    "InvalidSignatureError": "check that the bytes were not changed and that the key is the "
+    "signer's",
     "ProofError": "ask for the proof again, from a node that you can reach directly",
     "HeaderError": "ask for the header again; compare the validators with your trust file",
     "FixedPointError": "choose values within the stated range",
-    "InvalidNameError": "use 1 to 64 characters of a-z, 0-9, '.', '_' and '-', a letter or digit first",
+    "InvalidNameError": "use 1 to 64 characters of a-z, 0-9, '.', '_' and '-', a letter or digit "
+    "first",
     "NoteError": "ask the witness again: the checkpoint or a cosignature is not in its one form",
     "DemoError": "run it again with --seed and --dir as printed, and report it if it fails again",
     "RowDisclosureError": "ask the data's owner to disclose the row again",
@@ -91,12 +95,14 @@ ADVICE = {
 WITNESS_ADVICE = {
     "MalformedRequestError": "send a C2SP add-checkpoint request; a Cairn node does",
     "UnknownLogError": "tell the witness of the ledger: see the guide on running a witness",
-    "UntrustedSignatureError": "the witness knows another validator key for this ledger: compare them",
+    "UntrustedSignatureError": "the witness knows another validator key for this ledger: compare "
+    "them",
     "SizeConflictError": "start the proof from the size in the answer; a Cairn node does by itself",
     "ForkedError": "keep both checkpoints: together they prove that the log signed two histories",
     "HeaderConflictError": "keep both checkpoints: together they prove two blocks at one height",
     "LowerHeightError": "the node was started from an old copy: restore the newest one",
-    "InconsistentError": "keep the request: the new history does not extend the one cosigned before",
+    "InconsistentError": "keep the request: the new history does not extend the one cosigned "
+    "before",
 }
 
 LITERAL_CODES = {

@@ -9,7 +9,6 @@ adds one of these and documents it where it is declared has nothing else to do t
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -38,7 +37,7 @@ VARIABLES = {
     "`CAIRN_PASSPHRASE`.",
     "CAIRN_TRACEBACK": "Set to anything: an unexpected error shows where it came from.",
 }
-"""Environment variables of the command line; those of settings follow from the table of settings."""
+"""Environment variables of the command line; those of settings follow from their table."""
 
 ANSWERS: tuple[type[msgspec.Struct], ...] = (
     api.HeadInfo,
@@ -77,8 +76,8 @@ def settings_page() -> str:
         "",
         GENERATED,
         "",
-        "A setting says how this node works, never what the ledger means; what the ledger means are "
-        "[parameters](parameters.md). A flag goes before the environment, that before "
+        "A setting says how this node works, never what the ledger means; what the ledger means "
+        "are [parameters](parameters.md). A flag goes before the environment, that before "
         "`cairn.toml`, that before the default. An unknown name and a value out of bounds are "
         "refused at start. `cairn config show` prints each value and where it comes from.",
         "",
@@ -147,10 +146,10 @@ def messages_page() -> str:
         "",
         GENERATED,
         "",
-        "An operation of a transaction is one canonical msgpack array: the message's name, then its "
-        "fields in this order. A field outside its bounds makes the whole transaction malformed. "
-        "Who may send a message, and its refusals in order of precedence, stand in the module's "
-        "README. Events are what receipts record, in the same form. A *slug* is a text of "
+        "An operation of a transaction is one canonical msgpack array: the message's name, then "
+        "its fields in this order. A field outside its bounds makes the whole transaction "
+        "malformed. Who may send a message, and its refusals in order of precedence, stand in the "
+        "module's README. Events are what receipts record, in the same form. A *slug* is a text of "
         "`a-z`, `0-9`, `.`, `_` and `-` that begins with a letter or digit.",
         "",
         "*Cost* is what a message takes from the budgets of its transaction, sender and block. A "
@@ -192,9 +191,9 @@ def http_page() -> str:
         "",
         "A node serves these routes on its Unix socket and on loopback HTTP (see "
         "[settings](settings.md)). With `Accept: application/msgpack` an answer is the canonical "
-        "bytes of its record, else JSON with fields by name and bytes in hex. Keys and ids stand in "
-        "paths and queries in hex. Nothing here needs to be believed: clients verify what they are "
-        "told (`/v1/proofs`).",
+        "bytes of its record, else JSON with fields by name and bytes in hex. Keys and ids stand "
+        "in paths and queries in hex. Nothing here needs to be believed: clients verify what they "
+        "are told (`/v1/proofs`).",
         "",
         'Every error has one shape, `{"error": {"code", "message", "hint"}}`; the codes are on the '
         "page of [errors](errors.md). The node answers only to its own name, so that a web page "

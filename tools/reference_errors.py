@@ -11,8 +11,8 @@ from cairn.ledger.errors import Fault, Rejection
 from cairn.ledger.receipts import OK, OPERATION_REFUSED, UNDONE
 from cairn.modules.registry import standard_registry
 from cairn.node.errors import NodeRequestError
-from cairn.node.witness import WitnessError
 from cairn.node.wire import error_answer
+from cairn.node.witness import WitnessError
 from cairn.primitives.errors import SelfTestError, TrieNodeError
 from cairn.sdk.refusals import HINTS
 from tools.docs_source import error_classes, summary
@@ -51,8 +51,8 @@ def errors_page(note: str) -> str:
         *_refusals(),
         *_section(
             "Refusals of the verifier",
-            "`cairn verify` names the first step that fails, exit code 1 (2 for the trust file). The "
-            "steps are those of [evidence](evidence.md).",
+            "`cairn verify` names the first step that fails, exit code 1 (2 for the trust file). "
+            "The steps are those of [evidence](evidence.md).",
             (_coded(one, one.hint) for one in _of(EvidenceError)),
         ),
         *_section(
@@ -74,8 +74,8 @@ def errors_page(note: str) -> str:
         ),
         *_section(
             "Errors of the client, of files and of models",
-            "What programs catch and the command line prints as `error:` and `hint:`. The number is "
-            "the exit code.",
+            "What programs catch and the command line prints as `error:` and `hint:`. The number "
+            "is the exit code.",
             (_named(one, exit_code_of(one.__new__(one))) for one in _others()),
         ),
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from cairn.engine.base import Outcome
@@ -291,6 +292,18 @@ def test_rows_that_rot_in_the_checkpoint_are_never_believed(tmp_path: Path) -> N
     before.check_intact()
 
 
+def test_a_checkpoint_that_lost_what_it_belongs_to_is_not_founded_upon(tmp_path: Path) -> None:
+    before = story(tmp_path / "n")
+    environment = lmdb.open(str(before.checkpoint), max_dbs=8, map_size=2**30)
+    with environment.begin(write=True) as transaction:
+        assert transaction.delete(b"meta", db=environment.open_db(b"meta", transaction))
+    environment.close()
+    with pytest.raises(CorruptCheckpointError, match="names no head"):
+        open_bank(before.directory)
+    rebuild(before.directory / LEDGER)
+    before.check_intact()
+
+
 def test_an_older_checkpoint_of_the_same_ledger_is_good_enough(tmp_path: Path) -> None:
     before = story(tmp_path / "n")
     aside = tmp_path / "older"
@@ -448,6 +461,25 @@ def test_a_clock_that_goes_back_or_leaps_ahead_never_turns_the_ledger_back(tmp_p
     node.check()
     node.close()
     assert replay_from_genesis(tmp_path / "n").height == node.head().height
+
+
+def test_a_transaction_that_waits_for_others_is_answered_though_the_clock_went_back(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock(crash_bank.START_MS + 1_000)
+    given = changed(options(tmp_path / "n"), clock=clock, start=False)
+    with Node.create(tmp_path / "n", CHARTER_FILE, VALIDATOR, given) as node:
+        future = node.submit_later([transaction(0, 2)])
+        for _ in range(5):
+            clock.now += 20
+            node.engine.step()
+        clock.now -= 3_600_000
+        node.engine.step()
+        for _ in range(200):
+            clock.now += 20
+            node.engine.step()
+        assert future.done(), "two seconds have passed since the clock was set"
+        assert future.result()[0].code == "ledger/bad_sequence"
 
 
 # The interpreter

@@ -6,6 +6,7 @@ inference, screening and rules, and the next step on which a model and a rule go
 
 from collections.abc import Sequence
 from itertools import count
+from typing import Literal
 
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
@@ -70,7 +71,7 @@ OWNERS = ("dana", "dana", "dora", "dev")
 DEVELOPERS = ("dev", "dev", "dirk", "pia")
 RISKS = ("rick", "rick", "rita", "cora")
 DEPLOYMENTS = ("fraud", "other")
-LABELS = ("fraud", "genuine")
+LABELS: tuple[Literal["fraud", "genuine"], ...] = ("fraud", "genuine")
 NOTHING = b"\xee" * 20
 MODELS = [encode_model(amount_model(ppm)) for ppm in (1, 400, 1_000)]
 RULES = [

@@ -13,6 +13,7 @@ from cairn.ledger.execution import Block, BlockResult, Ledger
 from cairn.ledger.memory import MemoryState
 from cairn.ledger.messages import Message
 from cairn.ledger.transactions import INDEPENDENT
+from cairn.modules.bank.events import HoldPlaced
 from cairn.modules.data.messages import GrantUse, RecordUse, RevokeUse, WithdrawDataset
 from cairn.modules.data.queries import list_changes
 from cairn.modules.identity.messages import Approve
@@ -120,14 +121,20 @@ class Modules(RuleBasedStateMachine):
                 self.scored[event.deployment] += 1
             if isinstance(event, RuleFired):
                 self.fired += 1
-                if event.actions not in ((), ("emit",)):
-                    key = (event.rule, self.bank.head.time_ms // DAY_MS)
-                    self.acted[key] = self.acted.get(key, 0) + 1
-                    assert self.acted[key] <= CAP, "a rule acted past its daily cap"
+                if event.actions not in ((), ("emit",), ("hold",)):
+                    self.note_use(event.rule)
+            if isinstance(event, HoldPlaced) and event.rule == "scored":
+                self.note_use(event.rule)
         context = self.bank.context()
         for deployment in DEPLOYMENTS:
             assert count_predictions(context, deployment) == self.scored[deployment]
         assert len(list_firings(context)) == self.fired
+
+    def note_use(self, rule: str) -> None:
+        """Count a payment that a rule held, refused or froze; a hold alone counts once placed."""
+        key = (rule, self.bank.head.time_ms // DAY_MS)
+        self.acted[key] = self.acted.get(key, 0) + 1
+        assert self.acted[key] <= CAP, "a rule acted past its daily cap"
 
     def pick(self, ids: Sequence[bytes], choice: int) -> bytes:
         """Return one of the ids, or one that nothing has."""

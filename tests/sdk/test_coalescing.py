@@ -80,6 +80,28 @@ def test_when_the_whole_fails_everybody_hears(core: Counting) -> None:
         assert caught.value.code == "ledger/unknown_key"
 
 
+def test_what_is_cancelled_in_time_is_not_submitted(core: Counting) -> None:
+    (alice,) = opened(core, b"alice")
+    with Coalescer(core, wait_ms=100) as coalescer:
+        first, second = (coalescer.submit(Issue("eur", alice, n)) for n in (1, 2))
+        assert first.cancel()
+    assert second.result(0).code == "ok"
+    assert not second.cancel()
+    assert core.require(BALANCES, alice, "eur").available == 2
+    with Coalescer(core, wait_ms=100) as coalescer:
+        assert coalescer.submit(Issue("eur", alice, 1)).cancel()
+    assert sum(core.sizes) == 1
+
+
+def test_several_transactions_are_under_way(core: Counting) -> None:
+    (alice,) = opened(core, b"alice")
+    with Coalescer(core, operations_max=5, wait_ms=0, under_way_max=4) as coalescer:
+        futures = [coalescer.submit(Issue("eur", alice, 1)) for _ in range(40)]
+        heights = {future.result(20).code for future in futures}
+    assert heights == {"ok"}
+    assert core.require(BALANCES, alice, "eur").available == 40
+
+
 def test_after_closing_nothing_is_taken(core: Counting) -> None:
     coalescer = Coalescer(core)
     coalescer.close()

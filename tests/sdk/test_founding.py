@@ -84,5 +84,5 @@ def test_an_empty_directory_will_do(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be made|cannot be written|cannot be read"):
+    with pytest.raises(UsageError, match="cannot be"):
         found_workspace(tmp_path / "file" / "bank", PLAN, PASSPHRASE, cost=CHEAP)

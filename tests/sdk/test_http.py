@@ -137,7 +137,7 @@ def test_nobody_there(tmp_path: Path, workspace: Workspace) -> None:
     (workspace.directory / "cairn.toml").write_text("[server]\nsocket = 'other.sock'\n")
     assert socket_of(workspace).name == "other.sock"
     (workspace.directory / "cairn.toml").write_text("[server")
-    with pytest.raises(UsageError, match="cairn.toml"):
+    with pytest.raises(UsageError, match=r"cairn\.toml"):
         socket_of(workspace)
 
 
@@ -170,8 +170,8 @@ def test_any_other_answer_has_its_error(status: int, body: bytes, kind: type[Cai
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with HttpConnection(f"http://127.0.0.1:{server.server_port}") as connection:
-            with pytest.raises(kind) as caught:
-                connection.head()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with HttpConnection(url) as connection, pytest.raises(kind) as caught:
+            connection.head()
         thread.join()
     assert type(caught.value) is kind

@@ -76,7 +76,7 @@ def test_every_message_comes_back(kind: type[Message], data: st.DataObject) -> N
     except NonCanonicalError:
         return  # a pattern and a length that exclude each other
     shown = json.loads(json.dumps(to_json(message)))
-    assert shown.pop("kind") == tag_of(kind)
+    assert shown.pop("type") == tag_of(kind)
     assert from_json(kind, shown, nobody) == message
     assert list(describe_fields(kind)) == list(shown)
 
@@ -97,7 +97,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"amount_units": "5"}, "amount_units is '5', which is no integer"),
     ({"amount_units": True}, "amount_units is True"),
     ({"amount_units": 0}, "`amount_units`"),
-    ({"amount_units": 2**64}, "integer|amount_units"),
+    ({"amount_units": 2**64}, "amount_units is 18446744073709551616"),
     ({"amount_units": 1.5}, "amount_units is 1.5"),
     ({"asset": "EUR"}, "`asset`"),
     ({"memo": "x"}, "unknown field 'memo'"),

@@ -157,7 +157,7 @@ def test_a_forgotten_subject_stays_closed(file: Path, workspace: Workspace) -> N
 def test_labels_manifests_and_rows_that_are_not_there(
     file: Path, workspace: Workspace, client_of: ClientOf
 ) -> None:
-    with pytest.raises(NotFoundError, match="committed here: none|no data set"):
+    with pytest.raises(NotFoundError, match="no data set"):
         open_manifest(workspace, LABEL)
     manifest = commit_dataset(workspace, LABEL, file, SCHEMA)
     with pytest.raises(UsageError, match="committed already"):
@@ -177,7 +177,7 @@ def test_a_run_folder_is_never_overwritten_and_its_damage_named(
     commit_dataset(workspace, LABEL, file, SCHEMA)
     files = [committed_file(workspace, LABEL, file)]
     folder, _ = train(files, RECIPE, LOGISTIC, workspace.directory / "r")
-    with pytest.raises(UsageError, match="never overwritten"):
+    with pytest.raises(UsageError, match="exists"):
         train(files, RECIPE, LOGISTIC, workspace.directory / "r")
     (folder.directory / "record.cairn").write_bytes(b"\x00")
     with pytest.raises(UsageError, match="damaged"):

@@ -123,7 +123,7 @@ def events(
         except NonCanonicalError as error:
             raise ProtocolError(f"an event does not parse: {error}") from error
         fields = to_json(event)
-        fields.pop("kind")
+        fields.pop("type")
         rows.append(
             {
                 "height": item.height,

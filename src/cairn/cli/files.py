@@ -1,5 +1,6 @@
 """Files that a command reads and writes, with errors that name them."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def write_output(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", "choose a place that you may write to"
         ) from error

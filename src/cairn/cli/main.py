@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> int:
         # Whoever read the output has gone; there is nobody to tell.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - so that closing it at exit cannot fail
         return errors.DONE
-    except Exception as error:
+    except Exception as error:  # the process ends here, with a code and no traceback
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return errors.tell_unexpected(error, TRACEBACK_VARIABLE)

@@ -13,7 +13,6 @@ from cairn.cli.session import Session, command, new_app
 from cairn.node.api import Connection
 from cairn.sdk.connecting import is_serving, socket_of
 from cairn.sdk.errors import UnavailableError, UsageError
-from cairn.sdk.http import HttpConnection
 from cairn.sdk.quantities import format_time
 
 app = new_app("The process that makes blocks and answers.")
@@ -55,16 +54,17 @@ def start(
                 where.append(f"http://{settings.server.host}:{settings.server.port}")
             session.out.talk(f"{head.chain_id} at height {head.height}, on {' and '.join(where)}")
 
-        code = serve_node(node, settings.server, ready)
-    fault = node.fault
-    session.out.talk("stopped" if fault is None else f"stopped by a fault: {fault}")
-    if code:
-        raise typer.Exit(code)
+        serve_node(node, settings.server, ready)
+        if node.fault is not None:
+            raise node.fault
+    session.out.talk("stopped")
 
 
 @command(app, "status")
 def status(session: Session) -> None:
     """Show whether the node runs, and how it is."""
+    from cairn.sdk.http import HttpConnection
+
     if session.url:
         with HttpConnection(session.url) as connection:
             _show_status(session, connection, session.url)

@@ -8,7 +8,8 @@ from typer import Argument
 from cairn.cli.session import Session, command, new_app
 from cairn.evidence.catalog import decode_body
 from cairn.ledger.messages import Message
-from cairn.ledger.transactions import decode_envelope
+from cairn.ledger.receipts import RECEIPT_DECODER
+from cairn.ledger.transactions import decode_envelope, raw_hash
 from cairn.modules.identity.messages import subject_of
 from cairn.primitives.errors import NonCanonicalError
 from cairn.sdk.errors import NotFoundError, ProtocolError, UsageError
@@ -129,8 +130,11 @@ def _describe_body(reader: Reader, names: Names, final: Final) -> dict[str, Any]
     try:
         envelope = decode_envelope(raw)
         body = decode_body(envelope.body)
+        stated = RECEIPT_DECODER.decode(final.receipt).raw_hash
     except NonCanonicalError as error:
         raise ProtocolError(f"the transaction does not parse: {error}") from error
+    if raw_hash(raw) != stated:
+        raise ProtocolError("the node shows another transaction than the receipt is of")
     return {
         "sender": names.show(body.sender),
         "key": to_json(envelope.key),

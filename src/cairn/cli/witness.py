@@ -18,7 +18,7 @@ from cairn.primitives.checkpoints import (
 )
 from cairn.primitives.did import parse_did_key
 from cairn.sdk.errors import UnavailableError, UsageError
-from cairn.sdk.keys import create_key_file, open_key_file, public_key_text
+from cairn.sdk.keys import INTERACTIVE, create_key_file, open_key_file, public_key_text
 from cairn.sdk.workspace import Workspace, write_file
 
 app = new_app("Cosigns a ledger's heads only if each extends the last one it saw.")
@@ -26,6 +26,7 @@ app = new_app("Cosigns a ledger's heads only if each extends the last one it saw
 KEY_FILE = "witness.key"
 SETTINGS_FILE = "witness.json"
 PORT = 7470
+KEY_COST = INTERACTIVE
 
 DirectoryArgument = Annotated[Path, Argument(metavar="DIR", help="The witness's directory.")]
 
@@ -40,7 +41,7 @@ def init(
     if (directory / SETTINGS_FILE).exists():
         raise UsageError(f"{directory} is a witness already", "choose a new directory")
     passphrase = session.passphrase(confirm=True)
-    key = create_key_file(directory / KEY_FILE, passphrase)
+    key = create_key_file(directory / KEY_FILE, passphrase, cost=KEY_COST)
     try:
         text = verifier_key(name, COSIGNATURE_V1, key.public_key)
     except NoteError as error:

@@ -196,7 +196,7 @@ class LedgerApplication:
 
     def next_overdue_ms(self) -> int | None:
         """Return when a parked transaction will have waited long enough for those before it."""
-        return self._mempool.next_overdue_ms()
+        return self._mempool.next_overdue_ms(self._clock.now_ms())
 
     def next_due_ms(self) -> int | None:
         """Return when end-of-block work falls due next, if any does."""

@@ -215,12 +215,19 @@ class Mempool:
                 late.append(waiting)
         return late
 
-    def next_overdue_ms(self) -> int | None:
-        """Return when the first parked transaction will have waited long enough."""
+    def next_overdue_ms(self, now_ms: int) -> int | None:
+        """Return when the first parked transaction will have waited long enough.
+
+        If the clock went back, the parked ones wait from now on.
+        """
         with self._lock:
-            for waiting in self._parked_order.values():
-                return waiting.since_ms + self._settings.sequence_wait_ms
-        return None
+            first = next(iter(self._parked_order.values()), None)
+            if first is None:
+                return None
+            if first.since_ms > now_ms:
+                for waiting in self._parked_order.values():
+                    waiting.since_ms = min(waiting.since_ms, now_ms)
+            return first.since_ms + self._settings.sequence_wait_ms
 
     def forget(self, done: Iterable[Waiting]) -> None:
         """Forget transactions that were taken and are answered now."""

@@ -26,6 +26,9 @@ Thresholds = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 PERFECT_DEPTH_MAX = 8
 """Deepest trees that are padded; a perfect tree of this depth has 255 nodes and 256 leaves."""
 
+PADDED_COUNT_FREE = 2**18
+"""Leaves that padding may always come to, under 5 MB; beyond, it may double what there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class PerfectTrees:
@@ -58,7 +61,9 @@ class SparseTrees:
 def lay_out(trees: Trees, feature_count: int) -> PerfectTrees | SparseTrees:
     """Return the faster layout for trees whose form is checked."""
     sparse = lay_out_sparse(trees, feature_count)
-    return sparse if sparse.depth > PERFECT_DEPTH_MAX else pad(sparse)
+    padded_count = len(sparse.roots) << min(sparse.depth, PERFECT_DEPTH_MAX)
+    is_small = padded_count <= max(PADDED_COUNT_FREE, 2 * len(sparse.leaves))
+    return pad(sparse) if sparse.depth <= PERFECT_DEPTH_MAX and is_small else sparse
 
 
 def lay_out_sparse(trees: Trees, feature_count: int) -> SparseTrees:

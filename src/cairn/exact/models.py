@@ -38,6 +38,9 @@ TREE_DEPTH_MAX: Final = 64
 STEP_COUNT_MAX: Final = 131_072
 """Most comparisons that one row can cost, the depths of all trees added up."""
 
+ELEMENT_COUNT_MAX: Final = 600_000
+"""Most elements of all arrays together in a model's bytes; no model within the limits has more."""
+
 BIN_COUNT_MAX: Final = 256
 """Most bins of one feature in a scorecard."""
 
@@ -159,7 +162,7 @@ class TreeColumns(Record):
     """Value of every leaf, tree by tree, in the order in which the nodes name them."""
 
 
-_decoder: Decoder[ExactModel] = Decoder(ExactModel)
+_decoder: Decoder[ExactModel] = Decoder(ExactModel, elements_max=ELEMENT_COUNT_MAX)
 
 
 def encode_model(model: ExactModel) -> bytes:

@@ -142,8 +142,8 @@ class Admission:
         cost = transaction.cost
         if transaction.movement_count:
             cost += transaction.movement_count * self._movement_cost()
-        if self._prices is not None:
-            cost += sum(map(self._prices.price, transaction.priced))
+        if transaction.priced and self._prices is not None:
+            cost += self._prices.price(transaction.priced)
         return cost
 
     def _movement_cost(self) -> int:
@@ -155,9 +155,8 @@ class Admission:
 
     def take(self, transaction: DecodedTransaction) -> None:
         """Take note that a transaction is in the block and was charged."""
-        if self._prices is not None:
-            for message in transaction.priced:
-                self._prices.take(message)
+        if transaction.priced and self._prices is not None:
+            self._prices.take(transaction.priced)
 
     def last_sequence(self, sender: bytes, lane: int) -> int:
         """Return the last sequence number of a lane, 0 if it was never used."""

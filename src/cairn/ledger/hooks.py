@@ -87,18 +87,18 @@ What the hook writes stays written whatever becomes of the operations: attempts 
 """
 
 MovementPrice = Callable[["Context"], int]
-"""Return what judging one movement of the context's block costs, from the state at its beginning."""
+"""Return what judging one movement of the context's block costs, as the block begins."""
 
 
 class BlockPrices(Protocol):
     """What messages cost in one block beside what they declare, from the state at its beginning."""
 
-    def price(self, message: Message) -> int:
-        """Return what an operation with this message costs."""
+    def price(self, messages: Sequence[Message]) -> int:
+        """Return what the messages of one transaction cost together."""
         ...
 
-    def take(self, message: Message) -> None:
-        """Take note that an operation with this message is in the block and was charged."""
+    def take(self, messages: Sequence[Message]) -> None:
+        """Take note that a transaction with these messages is in the block and was charged."""
         ...
 
 

@@ -31,7 +31,9 @@ class MessageSpec:
 
     The cost pays for the most that the handler does in any state. What depends on the state is
     charged beside it: judging a movement by the `movement_price` hook, and a message that is
-    `priced` by the `price_block` hook. `movement` says what value the message wants to move, from the message alone; such a message
+    `priced` by the `price_block` hook.
+
+    `movement` says what value the message wants to move, from the message alone; such a message
     gets its verdict from `prepare_block`. A message that moves value after a person's decision
     (releasing a hold, settling an escrow, issuing) has `allow` instead: the basis of a standing
     `Allow` verdict.

@@ -34,14 +34,14 @@ TRANSACTION_COST_MAX = Parameter(
 )
 SENDER_COST_MAX = Parameter(
     "ledger.sender_cost_max",
-    50_000_000,
+    5_000_000,
     1_000,
     1_000_000_000,
     "Most that one sender's transactions may cost within one block.",
 )
 BLOCK_COST_MAX = Parameter(
     "ledger.block_cost_max",
-    50_000_000,
+    5_000_000,
     10_000,
     1_000_000_000,
     "Most that one block's transactions may cost.",

@@ -111,6 +111,7 @@ def _replay_after_checkpoint(
     """Found the ledger if it is new, and execute the blocks that the checkpoint lacks."""
     founded: BlockResult | None = None
     if store.checkpoint_meta is None:
+        _check_empty(store)
         if store.head_height:
             _check_chain(founding, keeper.entry(1).header.chain_id)
         founded = ledger.found(founding.charter, founding.chain_id, store.reader)
@@ -167,6 +168,17 @@ def _checkpoint_head(founding: Founding, store: LedgerStore, keeper: StoreKeeper
         if follower.app_hash != head.app_hash:
             raise CorruptCheckpointError(f"block {follower.height} does not follow from it", path)
     return head
+
+
+def _check_empty(store: LedgerStore) -> None:
+    """Check that a checkpoint which names no head holds nothing.
+
+    Raises:
+        CorruptCheckpointError: It holds rows.
+    """
+    if next(store.reader.scan(b""), None) is not None:
+        path = store.directory / CHECKPOINT_FOLDER
+        raise CorruptCheckpointError("it holds rows and names no head", path)
 
 
 def _check_chain(founding: Founding, chain_id: str) -> None:

@@ -66,7 +66,7 @@ def replace(record: RecordT, **changes: Any) -> RecordT:
     return msgspec.structs.replace(record, **changes)  # type: ignore[type-var]
 
 
-def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
+def scan(raw: bytes, *, depth_max: int = DEPTH_MAX, elements_max: int | None = None) -> None:
     """Check, without recursion and without decoding, that `raw` is one bounded msgpack value.
 
     Only the kinds that canonical records use are let through: nil, booleans, integers, strings,
@@ -74,10 +74,11 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
 
     Raises:
         NonCanonicalError: A kind that records do not use, an integer above `INT_MAX`, nesting
-            beyond `depth_max`, an array that claims more elements than there are bytes, a
-            truncated value, or trailing bytes.
+            beyond `depth_max`, an array that claims more elements than there are bytes, arrays
+            with more than `elements_max` elements together, a truncated value, or trailing bytes.
     """
     size = len(raw)
+    elements_left = size if elements_max is None else elements_max
     position = 0
     left = 1  # elements still missing in the innermost open array
     outer: list[int] = []  # the same for the arrays around it
@@ -105,6 +106,9 @@ def scan(raw: bytes, *, depth_max: int = DEPTH_MAX) -> None:
                 raise NonCanonicalError(
                     f"an array claims {count} elements, more than there are bytes"
                 )
+            elements_left -= count
+            if elements_left < 0:
+                raise NonCanonicalError(f"arrays of more than {elements_max} elements")
             if len(outer) >= depth_max:
                 raise NonCanonicalError(f"nested deeper than {depth_max}")
             outer.append(left)
@@ -129,12 +133,19 @@ def _array_header(raw: bytes, position: int, first: int) -> tuple[int, int]:
 class Decoder(Generic[RecordT]):
     """Decodes one type, and only from its canonical spelling."""
 
-    __slots__ = ("_decode", "_name")
+    __slots__ = ("_decode", "_elements_max", "_name")
 
-    def __init__(self, record: Any) -> None:
-        """Make a decoder for `record`: a Record class, or a union or tuple type of such."""
+    def __init__(self, record: Any, *, elements_max: int | None = None) -> None:
+        """Make a decoder for `record`: a Record class, or a union or tuple type of such.
+
+        Args:
+            record: What is decoded.
+            elements_max: Most elements that all arrays of the bytes have together, where the bytes
+                can be long and looking at each element is to cost little.
+        """
         decoder = msgspec.msgpack.Decoder(record)
         self._decode = decoder.decode
+        self._elements_max = elements_max
         self._name = getattr(record, "__name__", str(record))
 
     def decode(self, raw: bytes) -> RecordT:
@@ -143,7 +154,7 @@ class Decoder(Generic[RecordT]):
         Raises:
             NonCanonicalError: `raw` is not the canonical spelling of a value of this type.
         """
-        scan(raw)
+        scan(raw, elements_max=self._elements_max)
         try:
             value = self._decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -6,14 +6,18 @@ other, and each caller gets the outcome of his own.
 
     with Coalescer(client) as coalescer:
         outcome = coalescer.submit(Transfer(…)).result()
+
+A few transactions are under way at a time, each on a lane of its own, so operations of different
+transactions have no order: whoever needs one waits for the first operation's outcome.
 """
 
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from cairn.ledger.messages import Message
+from cairn.ledger.transactions import LANES
 from cairn.primitives.encoding import encode
 from cairn.sdk.client import Client
 from cairn.sdk.errors import CairnError, UsageError
@@ -39,18 +43,31 @@ class Coalescer:
         client: Who signs; all operations are this account's.
         operations_max: Most operations in one transaction.
         wait_ms: How long the first operation waits for others.
+        under_way_max: Most transactions that are submitted and not final yet.
     """
 
-    def __init__(self, client: Client, *, operations_max: int = 100, wait_ms: int = 10) -> None:
-        """Start the thread that submits."""
-        if not 1 <= operations_max <= 256 or wait_ms < 0:
-            raise UsageError("a transaction gathers 1 to 256 operations, waiting 0 ms or longer")
+    def __init__(
+        self,
+        client: Client,
+        *,
+        operations_max: int = 100,
+        wait_ms: int = 10,
+        under_way_max: int = 4,
+    ) -> None:
+        """Start the threads that gather and submit."""
+        if not 1 <= operations_max <= 256 or wait_ms < 0 or not 1 <= under_way_max <= LANES:
+            raise UsageError(
+                "a transaction gathers 1 to 256 operations, waiting 0 ms or longer, "
+                f"and at most {LANES} are under way"
+            )
         self._client = client
         self._operations_max = operations_max
         self._wait_seconds = wait_ms / 1000
         self._changed = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._closed = False
+        self._free = threading.Semaphore(under_way_max)
+        self._submitters = ThreadPoolExecutor(under_way_max, "coalescer-submit")
         self._thread = threading.Thread(target=self._run, name="coalescer", daemon=True)
         self._thread.start()
 
@@ -78,6 +95,7 @@ class Coalescer:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        self._submitters.shutdown()
 
     def __enter__(self) -> "Coalescer":
         return self
@@ -86,8 +104,18 @@ class Coalescer:
         self.close()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            self._submit(batch)
+        while True:
+            # While all are busy, operations gather: a busy node gets fuller transactions.
+            self._free.acquire()
+            batch = self._next_batch()
+            if not batch:
+                return
+            # Whoever cancelled in time is left out; from here on nobody can.
+            wanted = [one for one in batch if one.future.set_running_or_notify_cancel()]
+            if wanted:
+                self._submitters.submit(self._submit, wanted)
+            else:
+                self._free.release()
 
     def _next_batch(self) -> list[_Waiting]:
         """Return the operations of the next transaction; none when closed and empty."""
@@ -109,10 +137,18 @@ class Coalescer:
 
     def _submit(self, batch: list[_Waiting]) -> None:
         try:
+            self._answer(batch)
+        finally:
+            self._free.release()
+
+    def _answer(self, batch: list[_Waiting]) -> None:
+        try:
             outcomes = self._client.submit_each(*(one.message for one in batch))
-        except CairnError as error:
+        except Exception as error:  # whatever it is, those who wait have to hear of it
             for one in batch:
                 one.future.set_exception(error)
+            if not isinstance(error, CairnError):
+                raise
             return
         for one, outcome in zip(batch, outcomes, strict=True):
             one.future.set_result(outcome)

@@ -1,17 +1,17 @@
 """Finds the node of a workspace: the running one behind its socket, else one in this process."""
 
 import os
-import stat
+import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cairn.node.api import Connection
-from cairn.sdk.errors import UnavailableError, UsageError
-from cairn.sdk.http import HttpConnection
+from cairn.sdk.errors import UsageError
 from cairn.sdk.workspace import Workspace
 
+CONNECT_SECONDS_MAX = 5.0
 SETTINGS_FILE = "cairn.toml"
 SOCKET_FILE = "node.sock"
 SOCKET_VARIABLE = "CAIRN_SERVER_SOCKET"
@@ -33,14 +33,19 @@ def connect(
         NodeFaultError: What lies on the disk is damaged.
         KeyFileError: The node's key does not open.
     """
+    # Each transport brings libraries of its own, so only the one that is used is imported.
     if url:
+        from cairn.sdk.http import HttpConnection
+
         with HttpConnection(url) as remote:
             remote.head()
             yield remote
         return
-    socket = socket_of(workspace)
-    if is_serving(socket):
-        with HttpConnection.over_socket(socket) as served:
+    path = socket_of(workspace)
+    if is_serving(path):
+        from cairn.sdk.http import HttpConnection
+
+        with HttpConnection.over_socket(path) as served:
             yield served
         return
     from cairn.sdk.local import LocalConnection
@@ -67,16 +72,12 @@ def socket_of(workspace: Workspace) -> Path:
     return workspace.directory / (name or SOCKET_FILE)
 
 
-def is_serving(socket: Path) -> bool:
-    """Return whether a node answers behind a Unix socket; a dead process may have left the file."""
-    try:
-        if not stat.S_ISSOCK(socket.stat().st_mode):
+def is_serving(path: Path) -> bool:
+    """Return whether a node listens at a Unix socket; a dead process may have left the file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CONNECT_SECONDS_MAX)
+        try:
+            probe.connect(str(path))
+        except OSError:
             return False
-    except OSError:
-        return False
-    try:
-        with HttpConnection.over_socket(socket) as connection:
-            connection.head()
-    except UnavailableError:
-        return False
     return True

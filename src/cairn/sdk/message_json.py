@@ -14,7 +14,7 @@ import msgspec
 from cairn.evidence.catalog import MESSAGES
 from cairn.ledger.messages import Message
 from cairn.primitives.did import did_key, parse_did_key
-from cairn.primitives.encoding import Decoder, NonCanonicalError, Record, encode
+from cairn.primitives.encoding import INT_MAX, Decoder, NonCanonicalError, Record, encode
 from cairn.primitives.errors import PrimitiveError
 from cairn.primitives.signatures import KEY_PREFIX, PUBLIC_KEY_SIZE_BYTES
 from cairn.sdk.errors import CairnError, UsageError
@@ -73,7 +73,7 @@ def from_json(kind: type[RecordT], value: object, resolve: Resolve) -> RecordT:
 
 
 def to_json(value: Any) -> Any:
-    r"""Return a record as JSON values: tagged ones with their tag under `kind`.
+    r"""Return a record as JSON values: tagged ones with their tag under `type`.
 
     >>> from cairn.modules.bank.messages import ReleaseHold
     >>> to_json(ReleaseHold(b"\x01" * 20, "reviewed"))["reason"]
@@ -87,7 +87,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
         tag = value.__struct_config__.tag
-        return {"kind": tag, **fields} if isinstance(tag, str) else fields
+        return {"type": tag, **fields} if isinstance(tag, str) else fields
     return value
 
 
@@ -143,6 +143,8 @@ def _value(kind: Any, value: object, resolve: Resolve, where: str) -> Any:
         return _record(kind, value, resolve, where)
     if kind is bytes:
         return _bytes(value, resolve, where)
+    if kind is int and type(value) is int and not -INT_MAX - 1 <= value <= INT_MAX:
+        raise UsageError(f"{where} is {value}, which does not fit 64 bits")
     if type(value) is not kind:
         raise UsageError(f"{where} is {value!r}, which is no {_words(kind)}")
     return value

@@ -20,6 +20,7 @@ from cairn.modules.bank.queries import (
     list_open_holds,
 )
 from cairn.modules.bank.records import DUE, HOLDS, Hold
+from cairn.modules.identity.messages import Delegate, RevokeRole, Suspend
 from tests.modules.bank.world import (
     DAY_MS,
     FUNDED,
@@ -269,3 +270,31 @@ def test_holds_are_listed_in_pages() -> None:
         subject for (_, subject), _ in list(context.scan(DUE))[:3]
     ]
     assert api.list_due(context, limit=3) == []
+
+
+@pytest.mark.parametrize("silence", ["suspended", "without the role"])
+def test_a_renewal_proposed_by_who_is_no_longer_in_charge_does_not_count(silence: str) -> None:
+    ledger = bank()
+    hold = place_hold(ledger)
+    until_ms = hold_row(ledger, hold).expires_at_ms + DAY_MS
+    ledger.done("cora", RenewHold(hold, until_ms, "a"))
+    cora = ledger.id("cora")
+    ledger.done(
+        "ann", Suspend(cora, None) if silence == "suspended" else RevokeRole(cora, "compliance")
+    )
+    assert ledger.done("carl", RenewHold(hold, until_ms, "b")).event(
+        RenewalProposed
+    ).by == ledger.id("carl")
+    assert hold_row(ledger, hold).renewals == 0
+    ledger.refused("carl", RenewHold(hold, until_ms, "b"), "bank/second_person_needed")
+
+
+def test_who_acts_for_a_party_does_not_decide_on_its_payment() -> None:
+    ledger = bank()
+    hold = place_hold(ledger, "pia", "paul")
+    ledger.done("paul", Delegate(ledger.id("paul"), ledger.id("cora"), ("bank/transfer",), 10_000))
+    ledger.refused("cora", ReleaseHold(hold, "for-me"), "bank/own_case")
+    customer_hold = place_hold(ledger, "cleo", "berta", sender="ann")
+    ledger.done("ann", Delegate(ledger.id("ann"), ledger.id("carl"), ("bank/transfer",), 10_000))
+    ledger.refused("carl", ReleaseHold(customer_hold, "for-me"), "bank/own_case")
+    ledger.done("cora", ReleaseHold(customer_hold, "checked"))

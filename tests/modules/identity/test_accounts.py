@@ -268,3 +268,10 @@ def test_invariants_see_a_broken_state() -> None:
         check_administrators(broken(ledger, ACCOUNTS.key(ledger.id("bob")), bob))
     with pytest.raises(InvariantError):
         check_administrators(broken(ledger, ACCOUNTS.key(beta), None))
+
+
+def test_an_organisation_does_not_administer_itself() -> None:
+    # Its own account is nobody's member: it could take the role from every person who has it.
+    ledger = Harness()
+    ledger.refused("ann", GrantRole(ledger.id("alpha"), "admin"), "identity/own_account")
+    ledger.done("ann", GrantRole(ledger.id("alpha"), "treasurer"))

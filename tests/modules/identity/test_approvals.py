@@ -7,6 +7,7 @@ from cairn.modules.identity.errors import NotApprovedError
 from cairn.modules.identity.events import ParameterSet, PolicySet
 from cairn.modules.identity.messages import (
     Approve,
+    RegisterAccount,
     RevokeRole,
     SetParameter,
     SetPolicy,
@@ -15,10 +16,10 @@ from cairn.modules.identity.messages import (
     subject_of,
 )
 from cairn.modules.identity.queries import list_approvals, list_policies
+from cairn.modules.identity.records import ORGANISATION_APPROVERS_MAX, Policy, member_id
 from cairn.modules.identity.records import POLICIES as POLICY_TABLE
-from cairn.modules.identity.records import Policy
 from cairn.primitives.hashes import sha256
-from tests.modules.harness import POLICIES, Harness
+from tests.modules.harness import POLICIES, Harness, key_of
 
 SUBJECT = sha256(b"a model card")
 
@@ -174,3 +175,22 @@ def test_a_parameter_acts_on_the_ledger(limit: int) -> None:
     operations = [Approve("governance", sha256(b"%d" % i)) for i in range(limit + 1)]
     assert ledger.run("ann", *operations).code == "ledger/budget_exceeded"
     assert ledger.run("ann", *operations[:limit]).ok
+
+
+def test_no_organisation_fills_up_what_the_others_approve() -> None:
+    ledger = Harness()
+    for number in range(ORGANISATION_APPROVERS_MAX + 1):
+        name = f"puppet-{number}"
+        keys = (key_of(name).public_key,)
+        ledger.done("bob", RegisterAccount("service", name, ("admin",), keys))
+        ledger.add_actor(name, member_id(ledger.id("beta"), name))
+    for number in range(ORGANISATION_APPROVERS_MAX):
+        ledger.done(f"puppet-{number}", Approve("joint", SUBJECT))
+    ledger.refused(
+        f"puppet-{ORGANISATION_APPROVERS_MAX}",
+        Approve("joint", SUBJECT),
+        "identity/too_many_approvals",
+    )
+    assert not is_approved(ledger, "joint")
+    approve(ledger, "joint", "ann")
+    assert is_approved(ledger, "joint")

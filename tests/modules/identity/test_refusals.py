@@ -249,6 +249,11 @@ CASES = [
     ),
     Case(
         "identity/grant_role",
+        "identity/own_account",
+        simply("ann", lambda h: GrantRole(h.id("alpha"), "admin")),
+    ),
+    Case(
+        "identity/grant_role",
         "identity/role_held",
         simply("ann", lambda h: GrantRole(h.id("tom"), "treasurer")),
     ),

@@ -17,6 +17,7 @@ from cairn.modules.rules.queries import count_today, list_firings, warm_up
 from cairn.modules.rules.records import DAY_MS
 from cairn.modules.screening.queries import get_windows
 from tests.modules.founding import (
+    FUNDS_UNITS,
     activate,
     amount_model,
     approve_promotion,
@@ -235,6 +236,39 @@ def test_past_the_daily_cap_payments_go_on_and_it_is_said(ledger: Harness) -> No
     assert count_today(ledger.context(), "big") == 2
     firings = [firing.actions for _, firing in list_firings(ledger.context())]
     assert firings == [("hold",), ("hold",), (), ()]
+
+
+def test_payments_that_nobody_could_pay_do_not_use_the_cap_up(ledger: Harness) -> None:
+    activate(ledger, hold_rule("big", BIG, daily_cap=2))
+    empty = [pay(ledger, 0, 1, 10 * FUNDS_UNITS, reference=i) for i in range(4)]
+    assert ledger.run("pia", *empty, mode=INDEPENDENT).codes == ("bank/insufficient_funds",) * 4
+    assert count_today(ledger.context(), "big") == 0
+    ledger.submit("pia", *empty, mode=INDEPENDENT)
+    ledger.submit("pia", pay(ledger, 1, 2, FUNDS_UNITS), lane=1)
+    assert kinds(ledger.block()[1].events)[-1] == "HoldPlaced"
+    assert count_today(ledger.context(), "big") == 1
+    # One account's money stands for one payment, however often it is promised in a block.
+    again = [pay(ledger, 0, 1, FUNDS_UNITS, reference=i) for i in range(3)]
+    outcome = ledger.run("pia", *again, mode=INDEPENDENT)
+    assert outcome.codes == ("ok", "bank/insufficient_funds", "bank/insufficient_funds")
+    assert count_today(ledger.context(), "big") == 2
+
+
+def test_holds_that_are_undone_do_not_use_the_cap_up(ledger: Harness) -> None:
+    activate(ledger, hold_rule("big", BIG, daily_cap=2))
+    doomed = (pay(ledger, 0, 1, 500), pay(ledger, 0, 1, 500), pay(ledger, 0, 99, 1))
+    for _ in range(3):
+        assert ledger.run("pia", *doomed).code == "ledger/operation_refused"
+    assert count_today(ledger.context(), "big") == 0
+    assert kinds(ledger.done("pia", pay(ledger, 0, 1, 500)).events)[-1] == "HoldPlaced"
+    assert count_today(ledger.context(), "big") == 1
+
+
+def test_value_that_came_in_the_same_block_is_held_too(ledger: Harness) -> None:
+    activate(ledger, hold_rule("big", Compare("field:amount_units", ">", FUNDS_UNITS), daily_cap=2))
+    outcome = ledger.done("pia", pay(ledger, 0, 1, 1), pay(ledger, 1, 2, FUNDS_UNITS + 1))
+    assert kinds(outcome.events) == ["TransferSettled", "RuleFired", "HoldPlaced"]
+    assert count_today(ledger.context(), "big") == 1
 
 
 def test_the_cap_begins_anew_with_the_day_of_block_time(ledger: Harness) -> None:

@@ -184,3 +184,17 @@ def test_each_asset_has_windows_of_its_own() -> None:
     other = Transfer(customer(0), customer(1), "usd", 5, ledger.head.time_ms, sha256(b""))
     (features,) = features_of(ledger.run("pia", other))
     assert features[FEATURES.index("payer_first_seen")] == 1
+
+
+def test_nobody_fills_the_windows_of_an_account_that_is_to_come() -> None:
+    ledger = fork()
+    victim = customer_account(ledger.id("pia"), b"\x07" * 20)
+    attack = Transfer(victim, ledger.id("bob"), "eur", 2**60, ledger.head.time_ms, sha256(b""))
+    # Alone, and ahead of the accounts in the block that opens them.
+    assert ledger.run("bob", attack).codes == ("bank/not_authorised",)
+    ledger.submit("bob", attack)
+    ledger.submit("pia", OpenAccounts(ledger.id("pia"), (b"\x07" * 20,)))
+    ledger.submit("bob", attack, lane=1)
+    assert [outcome.code for outcome in ledger.block()][1] == "ok"
+    assert get_windows(ledger.context(), "eur", victim) == (EMPTY, EMPTY)
+    assert get_windows(ledger.context(), "eur", ledger.id("bob")) == (EMPTY, EMPTY)

@@ -1,12 +1,14 @@
 """Who may act for an account of the bank, and to which organisation it belongs."""
 
 from cairn.ledger.context import Context
+from cairn.ledger.messages import Message
 from cairn.modules.bank.errors import (
     NotAuthorisedError,
     UnknownAccountError,
     WrongOrganisationError,
 )
-from cairn.modules.bank.records import ACCOUNTS, COMPLIANCE
+from cairn.modules.bank.messages import OpenAccounts
+from cairn.modules.bank.records import ACCOUNTS, COMPLIANCE, customer_account
 from cairn.modules.identity.api import acts_for, check_role, get_account
 
 
@@ -29,6 +31,14 @@ def check_operates(ctx: Context, account: bytes, tag: str) -> None:
     """
     if not operates(ctx, account, tag):
         raise NotAuthorisedError
+
+
+def accounts_opened(message: Message) -> dict[bytes, bytes]:
+    """Return the accounts that a message opens if it takes effect, and who controls each."""
+    if not isinstance(message, OpenAccounts):
+        return {}
+    controller = message.controller
+    return {customer_account(controller, pseudonym): controller for pseudonym in message.pseudonyms}
 
 
 def home_of(ctx: Context, account: bytes) -> bytes:

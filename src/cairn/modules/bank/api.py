@@ -1,6 +1,7 @@
 """What other modules may ask of the bank: pay, freeze, and look."""
 
 from cairn.ledger.context import Context
+from cairn.modules.bank.access import accounts_opened as accounts_opened
 from cairn.modules.bank.access import check_operates as check_operates
 from cairn.modules.bank.access import home_of as home_of
 from cairn.modules.bank.access import operates as operates
@@ -12,11 +13,13 @@ from cairn.modules.bank.records import (
     ACCOUNTS,
     ASSETS,
     BALANCES,
+    HOLD_SERIES,
     HOLDS,
     OPEN_STATUSES,
     Asset,
     Balance,
     Hold,
+    HoldPlacement,
 )
 from cairn.modules.bank.records import customer_account as customer_account
 from cairn.modules.bank.settlement import check_account, pay
@@ -84,6 +87,12 @@ def get_asset(ctx: Context, asset: str) -> Asset | None:
 def get_hold(ctx: Context, hold_id: bytes) -> Hold | None:
     """Return a hold, or None."""
     return ctx.get(HOLDS, hold_id)
+
+
+def list_placed(ctx: Context) -> list[HoldPlacement]:
+    """Return the holds that this block placed, in order."""
+    positions = range(ctx.series_head(HOLD_SERIES).size, ctx.series_size(HOLD_SERIES))
+    return [ctx.series_get(HOLD_SERIES, position)[1] for position in positions]
 
 
 def is_open(hold: Hold) -> bool:

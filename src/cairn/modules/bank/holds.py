@@ -30,6 +30,7 @@ from cairn.modules.bank.parameters import (
 from cairn.modules.bank.records import (
     ACCOUNTS,
     APPEALED,
+    COMPLIANCE,
     DUE,
     DUE_HOLD,
     ESCROWS,
@@ -49,6 +50,7 @@ from cairn.modules.bank.records import (
     Renewal,
 )
 from cairn.modules.bank.settlement import settle_held
+from cairn.modules.identity.api import has_role
 
 
 def release_hold(ctx: Context, message: ReleaseHold) -> None:
@@ -76,7 +78,7 @@ def renew_hold(ctx: Context, message: RenewHold) -> None:
         raise TooManyRenewalsError
     if not 0 < message.until_ms - hold.expires_at_ms <= ctx.param(HOLD_RENEWAL_MS_MAX):
         raise TimeOutOfBoundsError
-    proposed = hold.renewal
+    proposed = _standing_renewal(ctx, hold)
     agreed = proposed is not None and proposed.until_ms == message.until_ms
     if proposed is not None and agreed and proposed.by == ctx.sender:
         raise SecondPersonNeededError
@@ -179,7 +181,7 @@ def _check_reviewer(ctx: Context, hold_id: bytes) -> Hold:
         UnknownHoldError: There is no such hold.
         MissingRoleError, WrongOrganisationError: As in `check_compliance`, for the payer.
         HoldClosedError: It was released, returned or expired.
-        OwnCaseError: The sender ordered the payment, or pays, receives or controls.
+        OwnCaseError: The sender ordered the payment, or operates payer or payee.
     """
     hold = _check_hold(ctx, hold_id)
     check_compliance(ctx, hold.payer)
@@ -191,12 +193,16 @@ def _check_reviewer(ctx: Context, hold_id: bytes) -> Hold:
 
 
 def _has_interest(ctx: Context, hold: Hold) -> bool:
-    """Return whether the sender is payer or payee, or controls one of them."""
-    for account in (hold.payer, hold.payee):
-        row = ctx.get(ACCOUNTS, account)
-        if ctx.sender == account or (row is not None and row.controller == ctx.sender):
-            return True
-    return False
+    """Return whether the sender may pay for payer or payee: is it, controls it or acts for it."""
+    return any(operates(ctx, account, "bank/transfer") for account in (hold.payer, hold.payee))
+
+
+def _standing_renewal(ctx: Context, hold: Hold) -> Renewal | None:
+    """Return a proposed renewal while whoever proposed it is still in charge of compliance."""
+    proposed = hold.renewal
+    if proposed is None or not has_role(ctx, proposed.by, COMPLIANCE):
+        return None
+    return proposed
 
 
 def _close(

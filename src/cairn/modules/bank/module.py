@@ -13,8 +13,9 @@ from cairn.modules.bank import (
     records,
 )
 
-_ACCOUNT_COST = 20
+_ACCOUNT_COST = 40
 """Cost of each account that `OpenAccounts` opens."""
+_ESCROW_COST = 200
 
 
 def _movement(message: messages.Transfer | messages.OpenEscrow) -> Movement:
@@ -39,7 +40,9 @@ BANK = Module(
         MessageSpec(messages.Redeem, handlers.redeem, allow="issuance"),
         MessageSpec(messages.OpenAccounts, handlers.open_accounts, cost=_open_accounts_cost),
         MessageSpec(messages.Transfer, handlers.transfer, movement=_movement),
-        MessageSpec(messages.OpenEscrow, handlers.open_escrow, movement=_movement),
+        MessageSpec(
+            messages.OpenEscrow, handlers.open_escrow, cost=_ESCROW_COST, movement=_movement
+        ),
         MessageSpec(messages.ReleaseEscrow, handlers.release_escrow, allow="reviewed"),
         MessageSpec(messages.RefundEscrow, handlers.refund_escrow, allow="reviewed"),
         MessageSpec(messages.FreezeAccount, handlers.freeze_account),

@@ -3,14 +3,17 @@
 from cairn.ledger.module import Invariant, MessageSpec, Module
 from cairn.modules.data import events, handlers, invariants, messages, records
 
+_SERIES_COST = 200
+"""Cost of what is noted in a dataset's own series, which is one more row."""
+
 DATA = Module(
     name="data",
     messages=(
         MessageSpec(messages.RegisterDataset, handlers.register_dataset),
         MessageSpec(messages.WithdrawDataset, handlers.withdraw_dataset),
-        MessageSpec(messages.GrantUse, handlers.grant_use),
-        MessageSpec(messages.RevokeUse, handlers.revoke_use),
-        MessageSpec(messages.RecordUse, handlers.record_use),
+        MessageSpec(messages.GrantUse, handlers.grant_use, cost=_SERIES_COST),
+        MessageSpec(messages.RevokeUse, handlers.revoke_use, cost=_SERIES_COST),
+        MessageSpec(messages.RecordUse, handlers.record_use, cost=_SERIES_COST),
     ),
     events=(
         events.DatasetRegistered,

@@ -46,7 +46,7 @@ class NotAuthorisedError(Rejection):
 
 
 class OwnAccountError(Rejection):
-    """Nobody suspends themselves, or gives up the role `admin`: another administrator does it."""
+    """Nobody suspends themselves or gives up the role `admin`; no organisation holds it itself."""
 
     code = "identity/own_account"
 
@@ -130,7 +130,7 @@ class NotApprovedByError(Rejection):
 
 
 class TooManyApprovalsError(Rejection):
-    """The subject has as many standing approvals as a subject may."""
+    """The subject has as many standing approvals as it may, of this organisation or of all."""
 
     code = "identity/too_many_approvals"
 

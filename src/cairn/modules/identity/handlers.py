@@ -71,6 +71,7 @@ from cairn.modules.identity.records import (
     MEMBER_KEYS_MAX,
     OPEN_KEYS,
     ORGANISATION,
+    ORGANISATION_APPROVERS_MAX,
     PERSON,
     POLICIES,
     RECOVERY,
@@ -136,6 +137,8 @@ def grant_role(ctx: Context, message: GrantRole) -> None:
     """Give a role to a member of the sender's organisation."""
     account = check_account(ctx, message.account)
     _check_admin(ctx, account)
+    if message.role == ADMIN and account.kind == ORGANISATION:
+        raise OwnAccountError
     if message.role in account.roles:
         raise RoleHeldError
     if len(account.roles) >= ROLES_MAX:
@@ -323,7 +326,11 @@ def approve(ctx: Context, message: Approve) -> None:
         raise SpentApprovalError
     if ctx.get(APPROVALS, message.policy, message.subject, ctx.sender) is not None:
         raise AlreadyApprovedError
-    if sum(1 for _ in ctx.scan(APPROVALS, message.policy, message.subject)) >= APPROVERS_MAX:
+    standing = [row.organisation for _, row in ctx.scan(APPROVALS, message.policy, message.subject)]
+    if policy.distinct_organisations:
+        if standing.count(sender.organisation) >= ORGANISATION_APPROVERS_MAX:
+            raise TooManyApprovalsError
+    elif len(standing) >= APPROVERS_MAX:
         raise TooManyApprovalsError
 
     row = Approval(sender.organisation, ctx.height)

@@ -45,6 +45,9 @@ SCOPE_MAX = 32
 THRESHOLD_MAX = 32
 APPROVERS_MAX = 64
 """Most standing approvals of one subject under one policy."""
+ORGANISATION_APPROVERS_MAX = 4
+"""The same of one organisation, instead, where each organisation counts once at most: so that none
+can fill up what the others are to approve."""
 
 TagField = Annotated[str, Meta(max_length=80, pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*\Z")]
 """A message's tag, such as `bank/transfer`."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cairn.exact.matrices import score_rows
 from cairn.ledger.context import Context
 from cairn.modules.inference.events import PaymentScored
+from cairn.modules.inference.prices import movement_price as movement_price
 from cairn.modules.inference.records import PREDICTIONS, Prediction
 from cairn.modules.inference.scorers import scorer_of
 from cairn.modules.models import api as models

@@ -41,6 +41,27 @@ def live_version(ctx: Context, deployment: str) -> LiveVersion:
     return LiveVersion(version, check_version(ctx, version).model_digest)
 
 
+class LiveModel(NamedTuple):
+    """The model that is live in a deployment at the context's height, and what using it takes."""
+
+    model_digest: bytes
+    size_bytes: int
+    step_count: int
+
+
+def find_live_model(ctx: Context, deployment: str) -> LiveModel | None:
+    """Return the model that is live in a deployment at this height, or None."""
+    row = ctx.get(DEPLOYMENTS, deployment)
+    version = b"" if row is None else effective_version(row, ctx.height)
+    if not version:
+        return None
+    digest = check_version(ctx, version).model_digest
+    sealed = ctx.get(SEALED, digest)
+    if sealed is None:
+        raise Fault(f"no sealed model has the digest {digest.hex()}")
+    return LiveModel(digest, sealed.size_bytes, sealed.step_count)
+
+
 def has_served(ctx: Context, deployment: str, version: bytes) -> bool:
     """Return whether a version is live in a deployment, or is one of the last that were.
 

@@ -11,16 +11,19 @@ from cairn.modules.models import (
     uploads,
 )
 
+PROMOTE_COST = 2_000
+"""Cost of a promotion: up to 64 approvals are looked at."""
+
 MODELS = Module(
     name="models",
     messages=(
         MessageSpec(messages.UploadChunk, uploads.upload_chunk),
         MessageSpec(messages.SealModel, uploads.seal_model, cost=uploads.seal_cost),
-        MessageSpec(messages.DropUpload, uploads.drop_upload),
+        MessageSpec(messages.DropUpload, uploads.drop_upload, cost=uploads.DROP_COST),
         MessageSpec(messages.RegisterVersion, handlers.register_version),
         MessageSpec(messages.RetireVersion, handlers.retire_version),
         MessageSpec(messages.CreateDeployment, handlers.create_deployment),
-        MessageSpec(messages.Promote, handlers.promote),
+        MessageSpec(messages.Promote, handlers.promote, cost=PROMOTE_COST),
         MessageSpec(messages.RollBack, handlers.roll_back),
     ),
     events=(

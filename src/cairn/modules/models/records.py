@@ -60,6 +60,8 @@ class SealedModel(Record):
     """The model's inputs, in order."""
     input_digest: bytes
     """Digest of `features`."""
+    step_count: int
+    """Most comparisons or products that scoring one row takes."""
 
 
 class ModelName(Record):

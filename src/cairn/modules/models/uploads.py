@@ -1,5 +1,6 @@
 """How a model's bytes come onto the ledger: chunk by chunk, then sealed for good."""
 
+from cairn.exact.models import ELEMENT_COUNT_MAX, count_steps
 from cairn.ledger.context import Context
 from cairn.modules.identity import api as identity
 from cairn.modules.models import events
@@ -33,6 +34,9 @@ from cairn.modules.models.records import (
     model_digest,
 )
 from cairn.primitives.encoding import replace
+
+DROP_COST = 40_000
+"""Cost of dropping an upload, which has up to 512 chunks."""
 
 
 def upload_chunk(ctx: Context, message: UploadChunk) -> None:
@@ -88,6 +92,7 @@ def seal_model(ctx: Context, message: SealModel) -> None:
         size_bytes=upload.size_bytes,
         features=features,
         input_digest=input_digest(features),
+        step_count=count_steps(model),
     )
     ctx.put(SEALED, row, digest)
     ctx.delete(UPLOADS, ctx.sender, digest)
@@ -114,8 +119,9 @@ def drop_upload(ctx: Context, message: DropUpload) -> None:
 
 
 def seal_cost(message: SealModel) -> int:
-    """Return what sealing costs: reading, hashing and checking grow with the size."""
-    return 1_000 + message.size_bytes // 16
+    """Return what sealing costs: to read and hash its bytes, and to check its elements."""
+    elements = min(message.size_bytes, ELEMENT_COUNT_MAX)
+    return 1_000 + 2 * elements + message.size_bytes // 8
 
 
 def _joined(ctx: Context, digest: bytes, chunk_count: int) -> bytes:

@@ -3,7 +3,9 @@
 For all movements at once: features, one batch of scores for each deployment that the acting rules
 look at, then movement by movement the rules, higher priority first. Every rule that fires is on
 record and emits its labels. The first with a hold or a refusal decides the payment's fate; a rule
-whose daily cap is reached holds, refuses and freezes nothing.
+whose daily cap is reached holds, refuses and freezes nothing. Payments that their payer cannot
+cover do not use a cap up, and neither do holds that are not placed in the end; otherwise anybody
+could, for nothing, and then pay past the rule.
 
 A freeze that a rule orders refuses the later movements of that payer in the block, and is written
 when the block ends; the movements before it, and the one that caused it, have their own verdicts.
@@ -29,7 +31,13 @@ from cairn.modules.bank import api as bank
 from cairn.modules.inference import api as inference
 from cairn.modules.models import api as models
 from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
-from cairn.modules.rules.live import CompiledRule, acting_rules, deployments_of, operands_of
+from cairn.modules.rules.live import (
+    CompiledRule,
+    acting_rules,
+    deployments_of,
+    find_rule,
+    operands_of,
+)
 from cairn.modules.rules.records import (
     COUNTS,
     DAY_MS,
@@ -74,12 +82,28 @@ def judge_movements(
     return judgements
 
 
-def carry_out_freezes(ctx: Context) -> None:
-    """Freeze the accounts that rules ordered frozen in this block."""
+def end_block(ctx: Context) -> None:
+    """Count the holds that were placed, and freeze the accounts that rules ordered frozen."""
+    placed: dict[str, int] = {}
+    for hold in bank.list_placed(ctx):
+        if hold.rule and not find_rule(ctx, hold.rule, hold.version).freezes:
+            placed[hold.rule] = placed.get(hold.rule, 0) + 1
+    for name, count in placed.items():
+        _count(ctx, name, count)
     for (account,), freeze in list(ctx.scan(FREEZES)):
         ctx.delete(FREEZES, account)
         if bank.is_account(ctx, account):
             bank.freeze(ctx, account, freeze.until_ms, rule=freeze.rule, version=freeze.version)
+
+
+def _count(ctx: Context, name: str, more: int) -> None:
+    """Add to how often a rule acted on the day of the block."""
+    ctx.put(COUNTS, DailyCount(ctx.time_ms // DAY_MS, _count_today(ctx, name) + more), name)
+
+
+def _count_today(ctx: Context, name: str) -> int:
+    row = ctx.get(COUNTS, name)
+    return row.count if row is not None and row.day == ctx.time_ms // DAY_MS else 0
 
 
 class _Scores:
@@ -123,6 +147,8 @@ class _Case:
     inputs: Mapping[str, int]
     told: list[bytes]
     """Events that explain the verdict."""
+    is_covered: bool
+    """Whether the payer had the value when the block began, beside what rules stopped since."""
     verdict: Verdict = SCREENED
 
 
@@ -132,8 +158,9 @@ class _Judge:
     def __init__(self, ctx: Context, rules: Sequence[CompiledRule]) -> None:
         self._ctx = ctx
         self._rules = rules
-        self._day = ctx.time_ms // DAY_MS
         self._counts: dict[str, int] = {}
+        self._decided: dict[str, int] = {}
+        self._left: dict[tuple[bytes, str], int] = {}
         self._freezes: dict[bytes, PendingFreeze] = {}
 
     def judge(
@@ -152,16 +179,20 @@ class _Judge:
             fired, conditions = rule.run(inputs)
             if fired:
                 if case is None:
-                    case = _Case(operation, movement, inputs, list(events))
+                    covered = self._covers(movement)
+                    case = _Case(operation, movement, inputs, list(events), covered)
                 self._act(rule, conditions, case)
         if case is None:
             return Judgement(SCREENED, events)
+        if case.verdict is not SCREENED and case.is_covered:
+            pocket = (movement.payer, movement.asset)
+            self._left[pocket] -= movement.amount_units
         return Judgement(case.verdict, tuple(case.told))
 
     def write(self) -> None:
-        """Write the daily counts and the freezes that wait for the block's end."""
-        for name, count in self._counts.items():
-            self._ctx.put(COUNTS, DailyCount(self._day, count), name)
+        """Write what counts by now, and the freezes that wait for the block's end."""
+        for name, count in self._decided.items():
+            _count(self._ctx, name, count)
         for account, freeze in self._freezes.items():
             self._ctx.put(FREEZES, freeze, account)
 
@@ -174,7 +205,7 @@ class _Judge:
         is_capped = wants_power and self._count_of(rule.name) >= rule.daily_cap
         actions: tuple[str, ...] = ()
         if wants_power and not is_capped:
-            self._counts[rule.name] += 1
+            self._note_use(rule, fate, case)
             if fate is not None:
                 case.verdict = self._verdict(rule, fate, score_ppm)
                 actions = ("hold" if isinstance(fate, exact.Hold) else "refuse",)
@@ -191,6 +222,25 @@ class _Judge:
             case.told.append(encode(AlertEmitted(rule.name, rule.version, label)))
         place = (case.operation.transaction_id, case.operation.operation_index)
         self._ctx.append(FIRINGS, Firing(rule.name, rule.version, actions, score_ppm, *place))
+
+    def _note_use(
+        self, rule: CompiledRule, fate: exact.Hold | exact.Refuse | None, case: _Case
+    ) -> None:
+        """Count a use of a rule's power; a hold alone counts for good once it is placed."""
+        if not rule.freezes and not case.is_covered:
+            return
+        self._counts[rule.name] += 1
+        if rule.freezes or isinstance(fate, exact.Refuse):
+            self._decided[rule.name] = self._decided.get(rule.name, 0) + 1
+
+    def _covers(self, movement: Movement) -> bool:
+        """Return whether a payer can cover a movement out of what rules left it in this block."""
+        pocket = (movement.payer, movement.asset)
+        left = self._left.get(pocket)
+        if left is None:
+            left = bank.get_balance(self._ctx, *pocket).available
+            self._left[pocket] = left
+        return movement.amount_units <= left
 
     def _verdict(
         self, rule: CompiledRule, fate: exact.Hold | exact.Refuse, score_ppm: int
@@ -212,9 +262,7 @@ class _Judge:
         """Return how often a rule acted today; from then on it is kept in memory."""
         count = self._counts.get(name)
         if count is None:
-            row = self._ctx.get(COUNTS, name)
-            count = row.count if row is not None and row.day == self._day else 0
-            self._counts[name] = count
+            count = self._counts[name] = _count_today(self._ctx, name)
         return count
 
 

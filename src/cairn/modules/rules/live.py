@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from cairn.exact import rules as exact
 from cairn.ledger.context import Context
 from cairn.ledger.errors import Fault
+from cairn.modules.inference import api as inference
 from cairn.modules.rules.records import LIVE, RULES, SWITCH, effective
 
 COMPILED_MAX = 64
 """How many compiled rules are kept in memory."""
+
+RULE_COST = 20
+"""Cost of one rule for one movement, as if it fired."""
+_NODES_PER_UNIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class CompiledRule:
     labels: tuple[str, ...]
     daily_cap: int
     priority: int
+    node_count: int
 
 
 _compiled: dict[tuple[int, bytes], CompiledRule] = {}
@@ -42,9 +48,16 @@ def acting_rules(ctx: Context) -> list[CompiledRule]:
     for (name,), row in ctx.scan(LIVE):
         version, is_on = effective(row, ctx.height)
         if version and is_on:
-            acting.append(_find(ctx, name.decode(), version))
+            acting.append(find_rule(ctx, name.decode(), version))
     acting.sort(key=lambda rule: (-rule.priority, rule.name))
     return acting
+
+
+def movement_price(ctx: Context) -> int:
+    """Return what judging one movement costs: the rules that act, and the models they look at."""
+    rules = acting_rules(ctx)
+    cost = sum(RULE_COST + rule.node_count // _NODES_PER_UNIT for rule in rules)
+    return cost + sum(inference.movement_price(ctx, name) for name in deployments_of(rules))
 
 
 def deployments_of(rules: Sequence[CompiledRule]) -> tuple[str, ...]:
@@ -57,7 +70,7 @@ def operands_of(rules: Sequence[CompiledRule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(operand for rule in rules for operand in rule.operands))
 
 
-def _find(ctx: Context, name: str, version: int) -> CompiledRule:
+def find_rule(ctx: Context, name: str, version: int) -> CompiledRule:
     """Return a stored rule, compiled once: a memo, which the rule's bytes make pure."""
     stored = ctx.get(RULES, name, version)
     if stored is None:
@@ -84,4 +97,5 @@ def _compile(rule: exact.Rule, version: int) -> CompiledRule:
         labels=tuple(a.label for a in rule.actions if isinstance(a, exact.Emit)),
         daily_cap=rule.daily_cap,
         priority=rule.priority,
+        node_count=len(rule.condition),
     )

@@ -51,20 +51,23 @@ def attempts(ctx: Context, operations: Sequence[AdmittedOperation]) -> list[int]
     """Return the places of the operations whose movements are attempts that windows count.
 
     A movement is none if the bank is bound to refuse it whatever else the block does: its sender
-    may not act for the payer, which exists, or its booking time is out of bounds. Otherwise anyone
-    could fill anyone's windows.
+    may not act for the payer, or its booking time is out of bounds. Otherwise anyone could fill
+    anyone's windows, those of accounts to come included. Whoever acts for a controller acts for the
+    accounts that it opens earlier in the block.
     """
     skew_ms = ctx.param(bank.BOOKED_AT_SKEW_MS_MAX)
+    controllers: dict[bytes, bytes] = {}
     places: list[int] = []
     for place, operation in enumerate(operations):
         movement = operation.movement
         if movement is None:
+            controllers.update(bank.accounts_opened(operation.message))
             continue
         if skew_ms and not -skew_ms <= movement.booked_at_ms - ctx.time_ms <= skew_ms:
             continue
         ctx.sender = operation.sender
-        tag = _tag_of(operation.message)
-        if bank.operates(ctx, movement.payer, tag) or not bank.is_account(ctx, movement.payer):
+        payer = controllers.get(movement.payer, movement.payer)
+        if bank.operates(ctx, payer, _tag_of(operation.message)):
             places.append(place)
     ctx.sender = b""
     return places

@@ -67,7 +67,7 @@ def measure(data: DemoPayments, trained: Trained, stream: Stream) -> Quality:
     ]
     return Quality(
         AlertQuality(len(held), len(found), frauds),
-        at_budget(labelled.label, trained.baseline.ranking(labelled), len(held)),
+        at_budget(labelled.label, trained.comparison.rule_numbers.ranking(labelled), len(held)),
         sum(one.amount_units for one in found),
         int(test.amount_units[test.label == 1].sum()),
         sum(one.amount_units for one in wrong),

@@ -22,7 +22,7 @@ from cairn.packs.payments.demo.dataset import Registered, commit_payments
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.folder import DemoFolder, take_folder
 from cairn.packs.payments.demo.history import Replayed, replay_history, transfers_of
-from cairn.packs.payments.demo.model import ALERT_SHARE, Live, Trained, put_live, train
+from cairn.packs.payments.demo.model import Live, Trained, put_live, train
 from cairn.packs.payments.demo.printing import Printer
 from cairn.packs.payments.demo.proofs import Verified, verify_apart, write_evidence
 from cairn.packs.payments.demo.quality import count_money, measure
@@ -139,7 +139,7 @@ class _Demo:
             self._activate(bank, trained)
             stream, expiry, outcomes = self._stream(bank, trained)
             quality, money = measure(data, trained, stream), count_money(bank, data.asset)
-            telling.tell_quality(out, data, stream, quality)
+            telling.tell_quality(out, data, trained, stream, quality)
             telling.tell_money(out, data, money, outcomes)
         with step(out, "evidence", "Evidence for one payment, and for the whole period"):
             proofs = write_evidence(bank, stream)
@@ -190,7 +190,7 @@ class _Demo:
     def _activate(self, bank: DemoBank, trained: Trained) -> None:
         """Put the rule in force, then stop the node and start it again."""
         expected = int((trained.scores_ppm >= trained.threshold_ppm).sum())
-        cap = max(expected, round(CAP_SHARE * ALERT_SHARE * len(trained.scores_ppm)))
+        cap = max(expected, round(CAP_SHARE * trained.alert_share * len(trained.scores_ppm)))
         rule = activate(bank, rule_text(trained.threshold_ppm, self._hold_seconds, max(1, cap)))
         telling.tell_rule(self._out, self._data, trained, rule)
         before = bank.connection.head()

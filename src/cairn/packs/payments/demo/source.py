@@ -199,6 +199,8 @@ def _split(
                 f"the {word} period has {frauds} frauds and {others} other labelled payments",
                 "both are needed: take more payments with --limit, or another file",
             )
+    if not len(payments.between(at[1], at[2])):
+        raise DatasetError("there are no payments between training and test", "take more payments")
     return DemoPayments(payments, split, asset, decimals, is_synthetic, told)
 
 

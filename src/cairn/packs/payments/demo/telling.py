@@ -7,7 +7,7 @@ from cairn.packs.payments.demo.attempts import Attempt
 from cairn.packs.payments.demo.bank import MEMBERS, WITNESS_NAME, DemoBank
 from cairn.packs.payments.demo.dataset import Registered
 from cairn.packs.payments.demo.history import OPERATIONS_PER_SIGNATURE, Replayed
-from cairn.packs.payments.demo.model import ALERT_SHARE, APPROVERS, MODEL, Live, Trained
+from cairn.packs.payments.demo.model import APPROVERS, MODEL, Live, Trained
 from cairn.packs.payments.demo.printing import WIDTH, Printer
 from cairn.packs.payments.demo.proofs import Proved, Verified
 from cairn.packs.payments.demo.quality import Money, Quality
@@ -151,10 +151,11 @@ def tell_live(out: Printer, trained: Trained, live: Live) -> None:
 
 def tell_rule(out: Printer, data: DemoPayments, trained: Trained, rule: ActiveRule) -> None:
     """Say what the rule says, and where its threshold is from."""
-    per_day = trained.budget / trained.train_days
     out.say(
-        f"Alert budget {percent(ALERT_SHARE)} of the payments, {per_day:.0f} a day: the threshold "
-        f"is the score that {trained.budget:,} payments of the training period reach."
+        "Alert budget: as many alerts as there are frauds in the training period, "
+        f"{percent(trained.alert_share)} of the payments, {trained.alerts_per_day:.1f} a day. The "
+        "threshold is the score that this share of the payments between training and test reach: "
+        "the model has not seen them, and their labels are not needed."
     )
     out.quote(rule.text)
     days = (data.split.test_end_ms - data.split.test_start_ms) / DAY_MS
@@ -206,7 +207,9 @@ def tell_expiry(out: Printer, data: DemoPayments, stream: Stream, expiry: Expiry
     )
 
 
-def tell_quality(out: Printer, data: DemoPayments, stream: Stream, quality: Quality) -> None:
+def tell_quality(
+    out: Printer, data: DemoPayments, trained: Trained, stream: Stream, quality: Quality
+) -> None:
     """Say what the holds were worth."""
     fates: dict[str, int] = {}
     for one in stream.holds:
@@ -215,7 +218,7 @@ def tell_quality(out: Printer, data: DemoPayments, stream: Stream, quality: Qual
     share = len(stream.holds) / len(stream.transaction_ids)
     out.say(
         f"{len(stream.holds)} payments held, {percent(share)} of all (the budget was "
-        f"{percent(ALERT_SHARE)}): {told}; 1 appealed."
+        f"{percent(trained.alert_share)}): {told}; 1 appealed."
     )
     rows = [
         (name, f"{found.found:,}", percent(found.precision), percent(found.recall))
