@@ -19,9 +19,11 @@ from cairn.engine.errors import WrongValidatorError
 from cairn.ledger.charter import Charter, sign_charter
 from cairn.ledger.errors import Fault
 from cairn.modules.bank.records import BALANCES
+from cairn.node.api import ProofRequest
 from cairn.node.errors import CharterError, ConfigurationError, DirectoryError, WrongDirectoryError
 from cairn.node.node import Node
 from cairn.node.opening import replay_from_genesis
+from cairn.primitives.checkpoints import COSIGNATURE_V1, verifier_key
 from cairn.primitives.encoding import encode, replace
 from cairn.storage.errors import (
     CorruptCheckpointError,
@@ -80,9 +82,9 @@ def submit_until_it_fails(node: Node, lane: int, outcomes: list[Outcome]) -> Non
 # The disk
 
 
-def test_a_disk_that_fills_up_within_a_block_stops_the_node(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_within_a_block_stops_the_node(memory_path: Path) -> None:
     disk = SimulatedDisk()
-    node = found_bank(tmp_path / "n", disk=disk)
+    node = found_bank(memory_path / "n", disk=disk)
     outcomes = submit(node, 5)
     disk.free_bytes = 100
     with pytest.raises(NoSpaceError) as caught:
@@ -94,14 +96,14 @@ def test_a_disk_that_fills_up_within_a_block_stops_the_node(tmp_path: Path) -> N
     height = node.head().height
     node.close()
     disk.free_bytes = None
-    Story(tmp_path / "n", tuple(outcomes), height).check_intact(disk)
+    Story(memory_path / "n", tuple(outcomes), height).check_intact(disk)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-def test_a_disk_that_refuses_any_operation_loses_nothing(tmp_path: Path, number: int) -> None:
+def test_a_disk_that_refuses_any_operation_loses_nothing(memory_path: Path, number: int) -> None:
     for fail_at in range(3, 16, 3):
         disk = SimulatedDisk(fail_at, fail_at=fail_at, fail_errno=number)
-        directory = tmp_path / str(fail_at)
+        directory = memory_path / str(fail_at)
         try:
             node = found_bank(directory, disk=disk)
         except StorageError:
@@ -128,8 +130,8 @@ def fill(directory: Path, lane: int) -> str:
     return "no limit was reached"
 
 
-def test_a_file_size_limit_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_file_size_limit_is_named_and_nothing_is_lost(memory_path: Path) -> None:
+    before = story(memory_path / "n")
 
     def limited() -> str:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -191,8 +193,8 @@ def test_a_read_only_directory_is_named_and_left_alone(tmp_path: Path) -> None:
 # The log
 
 
-def test_a_log_damaged_in_the_middle_is_reported_and_left_alone(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_log_damaged_in_the_middle_is_reported_and_left_alone(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     whole = before.log.read_bytes()
     draw = random.Random(1)
     for position in [0, 10, 45, 50, 60, 90, *(draw.randrange(len(whole) // 2) for _ in range(12))]:
@@ -208,9 +210,9 @@ def test_a_log_damaged_in_the_middle_is_reported_and_left_alone(tmp_path: Path) 
     before.check_intact()
 
 
-def test_a_missing_log_is_reported_and_not_begun_anew(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
-    aside = tmp_path / "aside"
+def test_a_missing_log_is_reported_and_not_begun_anew(memory_path: Path) -> None:
+    before = story(memory_path / "n")
+    aside = memory_path / "aside"
     before.log.rename(aside)
     with pytest.raises(CorruptLogError):
         open_bank(before.directory)
@@ -218,8 +220,8 @@ def test_a_missing_log_is_reported_and_not_begun_anew(tmp_path: Path) -> None:
     before.check_intact()
 
 
-def test_a_torn_tail_is_cut_and_a_cut_log_is_reported(tmp_path: Path) -> None:
-    before = story(tmp_path / "n", checkpointed=False)
+def test_a_torn_tail_is_cut_and_a_cut_log_is_reported(memory_path: Path) -> None:
+    before = story(memory_path / "n", checkpointed=False)
     whole = before.log.read_bytes()
     for tail in (b"C", b"CBLK\x01" + bytes(8), whole[-40:], bytes(300), whole[60:400]):
         before.log.write_bytes(before.log.read_bytes() + tail)
@@ -241,8 +243,8 @@ def test_a_torn_tail_is_cut_and_a_cut_log_is_reported(tmp_path: Path) -> None:
 # The checkpoint
 
 
-def test_a_damaged_checkpoint_is_named_and_made_again_from_the_log(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_damaged_checkpoint_is_named_and_made_again_from_the_log(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     data = before.checkpoint / "data.mdb"
     whole = data.read_bytes()
     draw = random.Random(2)
@@ -269,9 +271,9 @@ def test_a_damaged_checkpoint_is_named_and_made_again_from_the_log(tmp_path: Pat
     before.check_intact()
 
 
-def test_rows_that_rot_in_the_checkpoint_are_never_believed(tmp_path: Path) -> None:
+def test_rows_that_rot_in_the_checkpoint_are_never_believed(memory_path: Path) -> None:
     """One block executed over a rotten row would be signed, and no replay would come to it."""
-    before = story(tmp_path / "n")
+    before = story(memory_path / "n")
     data = before.checkpoint / "data.mdb"
     whole = data.read_bytes()
     for account in ACCOUNTS[:12]:
@@ -292,8 +294,8 @@ def test_rows_that_rot_in_the_checkpoint_are_never_believed(tmp_path: Path) -> N
     before.check_intact()
 
 
-def test_a_checkpoint_that_lost_what_it_belongs_to_is_not_founded_upon(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_checkpoint_that_lost_what_it_belongs_to_is_not_founded_upon(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     environment = lmdb.open(str(before.checkpoint), max_dbs=8, map_size=2**30)
     with environment.begin(write=True) as transaction:
         assert transaction.delete(b"meta", db=environment.open_db(b"meta", transaction))
@@ -304,9 +306,9 @@ def test_a_checkpoint_that_lost_what_it_belongs_to_is_not_founded_upon(tmp_path:
     before.check_intact()
 
 
-def test_an_older_checkpoint_of_the_same_ledger_is_good_enough(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
-    aside = tmp_path / "older"
+def test_an_older_checkpoint_of_the_same_ledger_is_good_enough(memory_path: Path) -> None:
+    before = story(memory_path / "n")
+    aside = memory_path / "older"
     shutil.copytree(before.checkpoint, aside)
     with open_bank(before.directory) as node:
         later = submit(node, 9)
@@ -327,9 +329,9 @@ def other_charter() -> bytes:
 
 @pytest.mark.parametrize("has_checkpoint", [True, False])
 def test_a_charter_of_another_ledger_is_refused_and_changes_nothing(
-    tmp_path: Path, has_checkpoint: bool
+    memory_path: Path, has_checkpoint: bool
 ) -> None:
-    before = story(tmp_path / "n", checkpointed=has_checkpoint)
+    before = story(memory_path / "n", checkpointed=has_checkpoint)
     if not has_checkpoint:
         rebuild(before.directory / LEDGER)
     own = before.directory / "charter.cairn"
@@ -344,10 +346,10 @@ def test_a_charter_of_another_ledger_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("blocks", [0, 1, 40])
 def test_a_checkpoint_of_another_ledger_is_refused_and_changes_nothing(
-    tmp_path: Path, blocks: int
+    memory_path: Path, blocks: int
 ) -> None:
-    before = story(tmp_path / "n")
-    other = tmp_path / "other"
+    before = story(memory_path / "n")
+    other = memory_path / "other"
     clock = ManualClock(crash_bank.START_MS + 1_000)
     given = changed(options(other), clock=clock, start=False)
     with Node.create(other, other_charter(), VALIDATOR, given) as node:
@@ -365,16 +367,16 @@ def test_a_checkpoint_of_another_ledger_is_refused_and_changes_nothing(
     before.check_intact()
 
 
-def test_a_key_of_another_validator_is_refused(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_key_of_another_validator_is_refused(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     with pytest.raises(WrongValidatorError) as caught:
         Node.open(before.directory, crash_bank.CLERK, options(before.directory))
     assert "charter names" in caught.value.hint
     before.check_intact()
 
 
-def test_a_second_process_is_told_who_has_the_directory(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_second_process_is_told_who_has_the_directory(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     with open_bank(before.directory) as node:
         answer = in_child(lambda: f"opened {open_bank(before.directory)}")
         assert answer.startswith("DirectoryInUseError")
@@ -388,8 +390,8 @@ def test_a_second_process_is_told_who_has_the_directory(tmp_path: Path) -> None:
 # Files that people edit, and what a kill leaves of a founding
 
 
-def test_damaged_settings_and_charters_are_named(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_damaged_settings_and_charters_are_named(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     settings, charter = before.directory / "cairn.toml", before.directory / "charter.cairn"
     text = settings.read_text()
     for bad in ("[engine\n", "[engine]\nblock_operations = 'x'\n", "[nothing]\nhere = 1\n", "\x00"):
@@ -412,11 +414,26 @@ def test_damaged_settings_and_charters_are_named(tmp_path: Path) -> None:
     before.check_intact()
 
 
+def test_a_damaged_note_of_the_witnesses_is_made_anew(memory_path: Path) -> None:
+    before = story(memory_path / "n")
+    key = verifier_key("witness", COSIGNATURE_V1, crash_bank.CLERK.public_key)
+    settings = before.directory / "cairn.toml"
+    settings.write_text(f'[witnesses]\npeers = ["http://127.0.0.1:9 {key}"]\ninterval_ms = 0\n')
+    for content in (b"", b"\x00" * 300, b"crash\n12\n", bytes(range(256))):
+        (before.directory / "cosigned.note").write_bytes(content)
+        with open_bank(before.directory) as node:
+            proofs = node.prove(ProofRequest(()))
+            assert proofs.head.cosigned_checkpoint == b""
+            submit(node, 1)
+    settings.write_text("")
+    before.check_intact()
+
+
 @pytest.mark.parametrize("left", [("cairn.toml",), ("cairn.toml", "charter.cairn.new")])
 def test_a_founding_that_was_killed_can_be_done_again(
-    tmp_path: Path, left: tuple[str, ...]
+    memory_path: Path, left: tuple[str, ...]
 ) -> None:
-    directory = tmp_path / "n"
+    directory = memory_path / "n"
     directory.mkdir()
     for name in left:
         (directory / name).write_bytes(CHARTER_FILE[:50] if "charter" in name else b"")
@@ -429,10 +446,12 @@ def test_a_founding_that_was_killed_can_be_done_again(
 # The clock
 
 
-def test_a_clock_that_goes_back_or_leaps_ahead_never_turns_the_ledger_back(tmp_path: Path) -> None:
+def test_a_clock_that_goes_back_or_leaps_ahead_never_turns_the_ledger_back(
+    memory_path: Path,
+) -> None:
     clock = ManualClock(crash_bank.START_MS + 1_000)
-    given = changed(options(tmp_path / "n"), clock=clock, start=False)
-    node = Node.create(tmp_path / "n", CHARTER_FILE, VALIDATOR, given)
+    given = changed(options(memory_path / "n"), clock=clock, start=False)
+    node = Node.create(memory_path / "n", CHARTER_FILE, VALIDATOR, given)
     times: list[int] = []
     sequence = 0
     year_ms = 365 * 86_400_000
@@ -453,22 +472,22 @@ def test_a_clock_that_goes_back_or_leaps_ahead_never_turns_the_ledger_back(tmp_p
         clock.now += leap
         work(5)
         node.close()
-        node = Node.open(tmp_path / "n", VALIDATOR, given)
+        node = Node.open(memory_path / "n", VALIDATOR, given)
         clock.now += 20
         node.engine.step()
         times.append(node.head().time_ms)
     assert times == sorted(times)
     node.check()
     node.close()
-    assert replay_from_genesis(tmp_path / "n").height == node.head().height
+    assert replay_from_genesis(memory_path / "n").height == node.head().height
 
 
 def test_a_transaction_that_waits_for_others_is_answered_though_the_clock_went_back(
-    tmp_path: Path,
+    memory_path: Path,
 ) -> None:
     clock = ManualClock(crash_bank.START_MS + 1_000)
-    given = changed(options(tmp_path / "n"), clock=clock, start=False)
-    with Node.create(tmp_path / "n", CHARTER_FILE, VALIDATOR, given) as node:
+    given = changed(options(memory_path / "n"), clock=clock, start=False)
+    with Node.create(memory_path / "n", CHARTER_FILE, VALIDATOR, given) as node:
         future = node.submit_later([transaction(0, 2)])
         for _ in range(5):
             clock.now += 20
@@ -485,8 +504,8 @@ def test_a_transaction_that_waits_for_others_is_answered_though_the_clock_went_b
 # The interpreter
 
 
-def test_a_node_does_not_run_without_assertions(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_node_does_not_run_without_assertions(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     script = (
         "import sys; from pathlib import Path; from tests.e2e.banks import open_bank, found_bank\n"
         "for act, name in ((open_bank, 'n'), (found_bank, 'new')):\n"
@@ -494,19 +513,19 @@ def test_a_node_does_not_run_without_assertions(tmp_path: Path) -> None:
         "    except Exception as error:\n        print(type(error).__name__)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-O", "-c", script, str(tmp_path)],
+        [sys.executable, "-O", "-c", script, str(memory_path)],
         env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.split() == ["OptimizedPythonError"] * 2
-    assert not (tmp_path / "new").exists(), "nothing was founded"
+    assert not (memory_path / "new").exists(), "nothing was founded"
     before.check_intact()
 
 
-def test_a_dead_signature_worker_stops_the_node_and_loses_nothing(tmp_path: Path) -> None:
-    before = story(tmp_path / "n")
+def test_a_dead_signature_worker_stops_the_node_and_loses_nothing(memory_path: Path) -> None:
+    before = story(memory_path / "n")
     node = open_bank(before.directory, engine__signature_workers=1)
     first = node.next_sequence(crash_bank.CLERK_ACCOUNT, 3)
     outcomes = node.submit([transaction(3, first + n) for n in range(200)], wait_ms=WAIT_MS)
@@ -520,8 +539,8 @@ def test_a_dead_signature_worker_stops_the_node_and_loses_nothing(tmp_path: Path
     Story(before.directory, (*before.outcomes, *outcomes), height).check_intact()
 
 
-def test_a_log_whose_entry_is_no_block_is_named(tmp_path: Path) -> None:
-    before = story(tmp_path / "n", checkpointed=False)
+def test_a_log_whose_entry_is_no_block_is_named(memory_path: Path) -> None:
+    before = story(memory_path / "n", checkpointed=False)
     with open_bank(before.directory) as node:
         node.engine.stop()
         store, height = node._opened.store, node.head().height

@@ -37,9 +37,9 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def before(tmp_path: Path) -> Story:
+def before(memory_path: Path) -> Story:
     """A bank with the key file of its node."""
-    made = story(tmp_path / "n")
+    made = story(memory_path / "n")
     create_key_file(made.directory / NODE_KEY_FILE, PASSPHRASE, key=VALIDATOR, cost=CHEAP)
     return made
 

@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 CYCLES = 22
 
 
-def test_killed_nodes_keep_what_they_acknowledged(tmp_path: Path) -> None:
+def test_killed_nodes_keep_what_they_acknowledged(memory_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tools.crash_cycles"),
-            *("--cycles", str(CYCLES), "--seed", "11", "--dir", str(tmp_path)),
+            *("--cycles", str(CYCLES), "--seed", "11", "--dir", str(memory_path)),
         ],
         cwd=ROOT,
         env={"PYTHONPATH": "src", "PATH": ""},

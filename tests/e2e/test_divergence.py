@@ -92,9 +92,9 @@ def shown_keys() -> list[str]:
 
 @pytest.mark.parametrize("at", [1, 3, 6])
 def test_a_replay_of_an_altered_module_names_height_module_table_key_and_both_values(
-    tmp_path: Path, at: int
+    memory_path: Path, at: int
 ) -> None:
-    before = story(tmp_path / "n")
+    before = story(memory_path / "n")
     files = files_of(before)
     done = run_altered(REPLAY, before.directory, at)
     assert done.returncode == 70, done.stderr
@@ -112,9 +112,11 @@ def test_a_replay_of_an_altered_module_names_height_module_table_key_and_both_va
     before.check_intact()
 
 
-def test_a_node_that_opens_with_an_altered_module_stops_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_node_that_opens_with_an_altered_module_stops_and_writes_nothing(
+    memory_path: Path,
+) -> None:
     """Not even a checkpoint: the right program must open the directory afterwards."""
-    before = story(tmp_path / "n", checkpointed=False)
+    before = story(memory_path / "n", checkpointed=False)
     files = {name: raw for name, raw in files_of(before).items() if not name.endswith(".mdb")}
     done = run_altered(OPEN, before.directory)
     assert done.returncode == 70, done.stderr
@@ -129,9 +131,9 @@ def test_a_node_that_opens_with_an_altered_module_stops_and_writes_nothing(tmp_p
 
 
 def test_a_ledger_that_a_later_program_founds_differently_can_still_be_opened(
-    tmp_path: Path,
+    memory_path: Path,
 ) -> None:
-    before = story(tmp_path / "n", checkpointed=False)
+    before = story(memory_path / "n", checkpointed=False)
     (before.checkpoint / "data.mdb").unlink()
     (before.checkpoint / "lock.mdb").unlink()
     done = run_altered(OPEN, before.directory, at=0)
@@ -148,8 +150,8 @@ def test_a_ledger_that_a_later_program_founds_differently_can_still_be_opened(
     before.check_intact()
 
 
-def test_the_rows_of_a_node_that_goes_on_are_those_of_a_replay(tmp_path: Path) -> None:
-    before = story(tmp_path / "n", checkpointed=False)
+def test_the_rows_of_a_node_that_goes_on_are_those_of_a_replay(memory_path: Path) -> None:
+    before = story(memory_path / "n", checkpointed=False)
     done = run_altered(REPLAY, before.directory, at=0)
     assert (done.returncode, done.stderr) == (0, "")
     node = open_bank(before.directory)

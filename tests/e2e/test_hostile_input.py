@@ -30,7 +30,7 @@ from cairn.modules.bank.messages import Transfer
 from cairn.modules.registry import standard_registry
 from cairn.modules.screening.windows import PAYEE_WINDOWS, PAYER_WINDOWS
 from cairn.node.node import Node
-from cairn.primitives.encoding import encode
+from cairn.primitives.encoding import encode, replace
 from cairn.primitives.hashes import sha256
 from cairn.primitives.signatures import SigningKey
 from tests.e2e.banks import WAIT_MS, found_bank, submit
@@ -93,7 +93,7 @@ def signed(raw_body: bytes, key: SigningKey = CLERK) -> bytes:
 
 def windows(node: Node) -> list[tuple[bytes, bytes]]:
     """Return all of screening's features."""
-    rows = []
+    rows: list[tuple[bytes, bytes]] = []
     for table in (PAYER_WINDOWS, PAYEE_WINDOWS):
         rows += node.rows(table.prefix, cursor=b"", limit=1_000).rows
     return rows
@@ -272,7 +272,7 @@ def test_refused_payments_that_are_admitted_move_no_balance_and_no_stranger_move
     check_refused(node, [sign_transaction(stranger, STRANGER), sign_transaction(stranger, CLERK)])
     wrong_chain = body(node.next_sequence(CLERK_ACCOUNT, 0), payment())
     for changes in ({"chain_id": "crash-" + "a" * 32}, {"valid_until": 1}, {"sequence": 1}):
-        changed = msgspec.structs.replace(wrong_chain, **changes)
+        changed = replace(wrong_chain, **changes)
         check_refused(node, [sign_transaction(changed, CLERK)])
     assert windows(node) == features
 
@@ -344,9 +344,9 @@ def attacker_of(seed: int) -> Attacker:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_messages_of_every_kind_at_their_bounds_never_halt_a_node(
-    tmp_path: Path, seed: int
+    memory_path: Path, seed: int
 ) -> None:
-    with found_bank(tmp_path / "n") as node:
+    with found_bank(memory_path / "n") as node:
         codes = attack(node, attacker_of(seed), 40, per_transaction=5)
         assert len(codes) > 25, sorted(codes)
         submit(node, 1, lane=9)
@@ -356,8 +356,8 @@ def test_messages_of_every_kind_at_their_bounds_never_halt_a_node(
 # Bounds
 
 
-def test_a_full_mempool_says_so_and_takes_nothing(tmp_path: Path) -> None:
-    with found_bank(tmp_path / "n", mempool__transactions_max=50) as node:
+def test_a_full_mempool_says_so_and_takes_nothing(memory_path: Path) -> None:
+    with found_bank(memory_path / "n", mempool__transactions_max=50) as node:
         raws = [transaction(0, sequence) for sequence in range(1, 61)]
         with pytest.raises(MempoolFullError) as caught:
             node.submit(raws, wait_ms=WAIT_MS)
@@ -372,8 +372,8 @@ def test_a_full_mempool_says_so_and_takes_nothing(tmp_path: Path) -> None:
         check_refused(node, [b"x"] * 50)
 
 
-def test_a_mempool_full_of_bytes_says_so(tmp_path: Path) -> None:
-    with found_bank(tmp_path / "n", mempool__size_bytes_max=70_000) as node:
+def test_a_mempool_full_of_bytes_says_so(memory_path: Path) -> None:
+    with found_bank(memory_path / "n", mempool__size_bytes_max=70_000) as node:
         with pytest.raises(MempoolFullError):
             node.submit([bytes(60_000), bytes(60_000)], wait_ms=WAIT_MS)
         check_refused(node, [bytes(60_000)])

@@ -52,8 +52,8 @@ EXTREMES = (0, 1, -1, 2**63 - 1, -(2**63), 2**31, -(2**31) - 1, START_MS)
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    with found_bank(tmp_path / "n") as running:
+def node(memory_path: Path) -> Iterator[Node]:
+    with found_bank(memory_path / "n") as running:
         yield running
         assert running.fault is None
         submit(running, 1, lane=9)
@@ -162,7 +162,8 @@ def test_mangled_rules_that_are_let_in_never_halt_a_node(node: Node) -> None:
         subject = activation_subject(rule.rule, rule.version, rule_digest(raw), count)
         events = do(node, Approve(ACTIVATION, subject), ActivateRule(rule.rule, rule.version))
         activated += first(events, RuleActivated) is not None
+        payer, payee = ACCOUNTS[:2]
         amounts = (2**40, 1, 2**63 - 1, 10)
-        do(node, *(Transfer(*ACCOUNTS[:2], ASSET, one, START_MS, bytes(32)) for one in amounts))
+        do(node, *(Transfer(payer, payee, ASSET, one, START_MS, bytes(32)) for one in amounts))
         do(node, RetireRule(rule.rule))
     assert 10 < activated <= submitted < 2 * MANGLED

@@ -6,7 +6,6 @@ checkpoint, and after a cut the last copy or the one before is put back, as LMDB
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -35,7 +34,6 @@ from tests.node.ledgers import CHARTER_FILE, options
 TRANSACTIONS = 14
 SEEDS = int(os.environ.get("CAIRN_POWER_CUT_SEEDS", "1"))
 """Cuts at each operation; more of them find rarer ways to lose."""
-MEMORY = Path("/dev/shm")
 SENDER = account_of(USER_KEYS[0].public_key)
 SEGMENT_SIZE_BYTES = 3_000
 
@@ -43,6 +41,7 @@ SEGMENT_SIZE_BYTES = 3_000
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = LedgerStore.__init__.__kwdefaults__
+    assert defaults is not None
     monkeypatch.setitem(defaults, "segment_size_bytes", SEGMENT_SIZE_BYTES)
 
 
@@ -106,16 +105,6 @@ def let_go(node: Node) -> None:
     node.engine.stop()
     node._opened.store._checkpoint.close()
     node._opened.store.close()
-
-
-@pytest.fixture
-def memory_path(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory in memory where there is one: LMDB syncs, and here nothing hangs on that."""
-    if not MEMORY.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="cairn-") as directory:
-        yield Path(directory)
 
 
 @pytest.fixture
@@ -237,9 +226,9 @@ def test_a_node_without_the_one_fdatasync_is_caught(
 
 
 def test_a_block_that_a_killed_process_had_not_synced_is_durable_once_it_is_shown(
-    tmp_path: Path, worlds: list[World], monkeypatch: pytest.MonkeyPatch
+    memory_path: Path, worlds: list[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = world_with(worlds, tmp_path / "n", SimulatedDisk())
+    world = world_with(worlds, memory_path / "n", SimulatedDisk())
     world.live(1, 3)
     raw = transaction(Add(4), Note("n"), sequence=4)
     node = world.open()

@@ -216,7 +216,7 @@ class World:
         return kind(*values)
 
     def approve(self, message: Message) -> int:
-        """Let people approve what a message needs approved; return how many transactions it took."""
+        """Let people approve what needs approval; return how many transactions that took."""
         if isinstance(message, GOVERNED):
             return self._approve("governance", identity.subject_of(message), ("ann", "adam"))
         if isinstance(message, identity.Recover):
@@ -276,7 +276,7 @@ def declared_codes(root: type[Rejection] = Rejection) -> list[str]:
 
 
 def drive(world: World, kinds: Sequence[type[Message]], choices: Choices) -> list[tuple[str, str]]:
-    """Send messages of these kinds, many to a block; return each tag with the code that came out."""
+    """Send messages of these kinds, many to a block; return each tag with its outcome."""
     seen: list[tuple[str, str]] = []
     ledger = world.ledger
     for _ in range(BLOCKS):

@@ -49,7 +49,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = {name: as_json(getattr(value, name)) for name in value.__struct_fields__}
         tag = value.__struct_config__.tag
-        return {"kind": tag, **fields} if isinstance(tag, str) else fields
+        return {"type": tag, **fields} if isinstance(tag, str) else fields
     return value
 
 
