@@ -266,10 +266,10 @@ def _submit_for_ever(node: Node, pipe: int, draw: random.Random) -> None:
 
 
 def _ack(outcome: Outcome) -> bytes:
-    return _ACKNOWLEDGED + outcome.transaction_id + _place(outcome)
+    return _ACKNOWLEDGED + outcome.transaction_id + place_of(outcome)
 
 
-def _place(outcome: Outcome) -> bytes:
+def place_of(outcome: Outcome) -> bytes:
     """Return what must be the same ever after."""
     place = outcome.height.to_bytes(8, "big") + outcome.position.to_bytes(4, "big")
     return place + sha256(outcome.receipt)
@@ -324,7 +324,7 @@ def _submit_over_socket(bank: Bank, draw: random.Random) -> None:
                 answer = client.post("/v1/transactions", content=msgspec.msgpack.encode(raws))
                 answer.raise_for_status()
                 for outcome in _outcomes.decode(answer.content):
-                    bank.acknowledged[outcome.transaction_id] = _place(outcome)
+                    bank.acknowledged[outcome.transaction_id] = place_of(outcome)
         except httpx.TransportError:
             return  # the node is dead
 
@@ -382,7 +382,7 @@ def _missing(node: Node, bank: Bank) -> list[str]:
         outcome = node.receipt(identifier)
         if outcome is None:
             problems.append(f"acknowledged and lost: {identifier.hex()}")
-        elif _place(outcome) != place:
+        elif place_of(outcome) != place:
             problems.append(f"another receipt or place: {identifier.hex()}")
     return problems
 

@@ -125,8 +125,10 @@ def test_a_witness_cosigns(
     short("trust add-witness nonsense", code=2)
     short("trust export --witness-threshold 1 -o strict.json")
     short("prove state bank/asset eur -o seen.cairn")
-    assert short.json("verify seen.cairn --trust strict.json")["witnesses"] == ["supervisor"]
-    assert short.json("verify seen.cairn --trust strict.json")["assurance"] == "witnessed"
+    assert short.json("verify seen.cairn --trust strict.json")["assurance"]["witnesses"] == [
+        "supervisor"
+    ]
+    assert short.json("verify seen.cairn --trust strict.json")["assurance"]["word"] == "witnessed"
     assert "evidence/not_witnessed" in short("verify plain.cairn --trust strict.json", code=1).err
     short(f"witness status {witness}", code=3)
     process.send_signal(signal.SIGTERM)

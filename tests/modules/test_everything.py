@@ -55,7 +55,7 @@ class EverythingMachine(RuleBasedStateMachine):
             assert ledger.end_events, "a block ends something while work is due"
 
 
-class TestEverything(EverythingMachine.TestCase):  # type: ignore[misc, name-defined]
+class TestEverything(EverythingMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
     @classmethod

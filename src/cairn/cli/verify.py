@@ -9,11 +9,12 @@ from typer import Argument, Option
 
 from cairn.cli.files import read_file
 from cairn.cli.session import Session, command
-from cairn.sdk.quantities import format_time, parse_time
+from cairn.sdk.errors import UsageError
+from cairn.sdk.quantities import parse_time
 
 FileArgument = Annotated[Path, Argument(metavar="FILE", help="An evidence file.")]
 TrustOption = Annotated[
-    Path, Option(help="A trust file, which came from elsewhere than the evidence.")
+    Path | None, Option(help="A trust file, which came from elsewhere than the evidence.")
 ]
 AtOption = Annotated[str, Option(help="Time of verification; else now.")]
 ReplayOption = Annotated[bool, Option("--replay", help="Compute scores and rules again.")]
@@ -27,49 +28,24 @@ def register(app: typer.Typer) -> None:
 def verify(
     session: Session,
     file: FileArgument,
-    trust: TrustOption,
+    trust: TrustOption = None,
     at: AtOption = "",
     replay: ReplayOption = False,
 ) -> None:
     """Check an evidence file; say what it shows, what was checked, and who stands behind it."""
+    from cairn.evidence.report import report_data, report_text
     from cairn.evidence.trust import load_trust
     from cairn.evidence.verify import verify_bundle
 
+    if trust is None:
+        raise UsageError(
+            "without a trust file nothing can be verified: it says whose keys to trust",
+            "give --trust TRUST, a file that came from elsewhere than the evidence",
+        )
     trusted = load_trust(trust)
     at_ms = parse_time(at) if at else time.time_ns() // 1_000_000
     report = verify_bundle(read_file(file), trusted, at_ms=at_ms, replay=replay)
-    assurance = report.assurance
     if session.as_json:
-        session.out.record(
-            {
-                "verified": True,
-                "claim": report.claim,
-                "assurance": assurance.word,
-                "assurance_text": assurance.sentence,
-                "witnesses": list(assurance.witnesses),
-                "chain_id": report.chain_id,
-                "height": report.head.height,
-                "as_of": format_time(report.head.time_ms),
-                "findings": list(report.findings),
-                "checked": list(report.checked),
-                "not_shown": list(report.not_shown),
-            }
-        )
-        return
-    lines = [
-        f"verified: {report.claim}",
-        "",
-        *(f"  {finding}" for finding in report.findings),
-        "",
-        f"assurance: {assurance.word}",
-        f"  {assurance.sentence}",
-        f"  as of block {report.head.height} of {report.chain_id}, "
-        f"{format_time(report.head.time_ms)}",
-        "",
-        "checked:",
-        *(f"  {one}" for one in report.checked),
-        "",
-        "not shown:",
-        *(f"  {one}" for one in report.not_shown),
-    ]
-    typer.echo("\n".join(lines))
+        session.out.record(report_data(report))
+    else:
+        typer.echo(report_text(report), nl=False)

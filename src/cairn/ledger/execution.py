@@ -160,9 +160,9 @@ class Ledger:
             set_parameter(self.registry, context, name, value)
         sections = dict(charter.sections)
         for module in self.registry.modules:
-            raw = sections.pop(module.name, None)
             if module.genesis is None or module.genesis_section is None:
                 continue
+            raw = sections.pop(module.name, None)
             section = None if raw is None else Decoder(module.genesis_section).decode(raw)
             module.genesis(context, section)
         if sections:

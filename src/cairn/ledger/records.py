@@ -33,7 +33,7 @@ ScoreField = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 def key_part(part: KeyPart) -> bytes:
-    """Return one part of a row key: its length in a byte, then its bytes (integers: 8, big-endian)."""
+    """Return one part of a row key: its length in a byte, its bytes (integers: 8, big-endian)."""
     if isinstance(part, int):
         return b"\x08" + part.to_bytes(8, "big")
     raw = part.encode() if isinstance(part, str) else part

@@ -143,9 +143,13 @@ def listen_on_port(host: str, port: int) -> socket.socket:
         ConfigurationError: The address cannot be listened on.
     """
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    # Connections inherit it. asyncio does not set it itself on sockets that it did not make, and
+    # an answer in two writes would then wait 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _listen_on_path(path: Path) -> socket.socket:

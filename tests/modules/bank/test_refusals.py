@@ -347,6 +347,11 @@ CASES = [
         "bank/not_frozen",
         simply("cora", lambda h: UnfreezeAccount(h.id("pia"), "over")),
     ),
+    Case(
+        "bank/unfreeze_account",
+        "bank/own_case",
+        frozen("cora", lambda h: UnfreezeAccount(h.id("cora"), "over"), name="cora"),
+    ),
     *review_cases("bank/release_hold", lambda hold, _: ReleaseHold(hold, "checked")),
     *review_cases("bank/return_hold", lambda hold, _: ReturnHold(hold, "checked")),
     *review_cases("bank/renew_hold", lambda hold, time_ms: RenewHold(hold, time_ms, "checked")),

@@ -118,7 +118,7 @@ class WrongOrganisationError(Rejection):
 
 
 class OwnCaseError(Rejection):
-    """Nobody decides on a payment that they ordered, pay or receive."""
+    """Nobody decides on a payment that they ordered, or on an account that they pay from."""
 
     code = "bank/own_case"
 

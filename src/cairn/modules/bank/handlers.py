@@ -13,6 +13,7 @@ from cairn.modules.bank.errors import (
     NotAuthorisedError,
     NotFrozenError,
     NotIssuerError,
+    OwnCaseError,
     TimeOutOfBoundsError,
     UnknownAccountError,
     UnknownAssetError,
@@ -174,6 +175,8 @@ def unfreeze_account(ctx: Context, message: UnfreezeAccount) -> None:
     row = settlement.check_account(ctx, message.account)
     if ctx.time_ms >= row.frozen_until_ms:
         raise NotFrozenError
+    if operates(ctx, message.account, "bank/transfer"):
+        raise OwnCaseError
 
     ctx.put(ACCOUNTS, BankAccount(row.controller, 0), message.account)
     entry = FreezeAction(

@@ -14,7 +14,7 @@ from cairn.modules.models import api as models
 
 SCORE_COST = 300
 """Cost of scoring one row, beside what the model takes."""
-MOVEMENT_COST = 40
+MOVEMENT_COST = 100
 """Cost of putting one score of a movement on record."""
 UNPACK_COST = 80_000
 """Cost of using a model for the first time in a block, beside what its bytes take."""

@@ -13,8 +13,9 @@ COMPILED_MAX = 64
 """How many compiled rules are kept in memory."""
 
 RULE_COST = 20
-"""Cost of one rule for one movement, as if it fired."""
-_NODES_PER_UNIT = 4
+"""Cost of one rule for one movement, as if it fired, beside that of its nodes."""
+NODE_COST = 4
+"""Cost of each node: evaluating it, and what it adds to the receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def acting_rules(ctx: Context) -> list[CompiledRule]:
 def movement_price(ctx: Context) -> int:
     """Return what judging one movement costs: the rules that act, and the models they look at."""
     rules = acting_rules(ctx)
-    cost = sum(RULE_COST + rule.node_count // _NODES_PER_UNIT for rule in rules)
+    cost = sum(RULE_COST + NODE_COST * rule.node_count for rule in rules)
     return cost + sum(inference.movement_price(ctx, name) for name in deployments_of(rules))
 
 
