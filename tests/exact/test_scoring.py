@@ -10,7 +10,17 @@ from hypothesis import given, settings
 
 from cairn.exact import reference, scoring
 from cairn.exact.errors import KernelUnavailableError, ModelInputError
-from cairn.exact.models import Bins, ExactModel, Feature, Linear, Scorecard, Weight, check_form
+from cairn.exact.layouts import PERFECT_DEPTH_MAX, PerfectTrees, SparseTrees, lay_out
+from cairn.exact.models import (
+    Bins,
+    ExactModel,
+    Feature,
+    Linear,
+    Scorecard,
+    Trees,
+    Weight,
+    check_form,
+)
 from cairn.exact.reference import RAW_ONE, ReferenceScorer, score_of_raw, score_one_pure
 from cairn.exact.scoring import Kernel, Scorer, scores_of_raw
 from tests.exact.model_cases import MODELS, ROWS, Tree, model_of, pack_trees
@@ -143,3 +153,18 @@ def test_the_specification_needs_no_arrays() -> None:
         check=True,
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_one_deep_tree_does_not_make_thousands_of_leaves_as_big_as_itself() -> None:
+    deep: Tree = 1
+    for threshold in range(PERFECT_DEPTH_MAX):
+        deep = (0, threshold, deep, threshold)
+    model = model_of(pack_trees([deep, *range(4_000)]), 1)
+    assert isinstance(model.body, Trees)
+    assert isinstance(lay_out(model.body, 1), SparseTrees)
+    few = model_of(pack_trees([deep, *range(100)]), 1)
+    assert isinstance(few.body, Trees)
+    assert isinstance(lay_out(few.body, 1), PerfectTrees)
+    for row in ((-1,), (3,), (9,)):
+        expected = score_one_pure(model, row)
+        assert [Scorer(model, kernel=kernel).score_one(row) for kernel in KERNELS] == [expected] * 2

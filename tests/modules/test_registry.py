@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cairn.ledger.errors import Rejection
+from cairn.ledger.errors import Rejection, UnknownParameterError
 from cairn.ledger.module import Module
+from cairn.modules.identity.records import Policy
 from cairn.modules.registry import OTHERS, standard_registry
+from tests.modules.harness import Harness
 
 MODULES = Path(__file__).parents[2] / "src" / "cairn" / "modules"
 
@@ -53,3 +55,8 @@ def test_the_readme_names_everything_that_the_module_declares(module: Module) ->
 def test_codes_and_tags_begin_with_the_modules_name(module: Module) -> None:
     for name in declared(module):
         assert name.startswith((f"{module.name}/", f"{module.name}."))
+
+
+def test_a_charter_says_nothing_to_a_module_that_does_not_listen() -> None:
+    with pytest.raises(UnknownParameterError, match="data"):
+        Harness(*OTHERS, sections={"data": Policy(1, (), True, False)})

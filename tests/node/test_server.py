@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -25,10 +26,11 @@ from cairn.node.api import (
     StateQuery,
     TransactionQuery,
 )
+from cairn.node.errors import ConfigurationError
 from cairn.node.node import Node
 from cairn.node.routes import ROUTES, NextSequence, node_application
 from cairn.node.server import listening
-from cairn.node.settings import ServerSettings
+from cairn.node.settings import ServerSettings, load_settings
 from cairn.primitives.encoding import Decoder, encode
 from tests.engine.toy import (
     CHAIN_ID,
@@ -360,3 +362,14 @@ def test_a_bug_in_a_route_is_answered_in_the_same_shape(
         answer = http.get("/v1/head")
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "node/internal")
         assert "ZeroDivision" not in answer.text
+
+
+def test_a_socket_path_that_no_system_takes_is_named(tmp_path: Path) -> None:
+    directory = tmp_path / ("x" * 120)
+    directory.mkdir()
+    settings = replace(load_settings(directory).server, port=0)
+    with (
+        pytest.raises(ConfigurationError, match="set server.socket to a shorter absolute path"),
+        listening(directory, settings),
+    ):
+        pytest.fail("it listened")

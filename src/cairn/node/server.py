@@ -26,6 +26,8 @@ from cairn.node.witness_server import witness_application
 EXIT_DONE = 0
 EXIT_FAULT = 70
 CONNECTIONS_MAX = 512
+SOCKET_PATH_BYTES_MAX = 103
+"""What every system takes: 104 bytes on macOS and 108 on Linux, with the final zero."""
 BACKLOG = 128
 SHUTDOWN_SECONDS_MAX = 5
 
@@ -157,6 +159,11 @@ def _listen_on_path(path: Path) -> socket.socket:
 
     A socket that a dead process left is replaced: the directory's lock says that no other is alive.
     """
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise ConfigurationError(
+            f"{path} is too long for a socket, whose path has at most {SOCKET_PATH_BYTES_MAX} "
+            "bytes: set server.socket to a shorter absolute path"
+        )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
