@@ -369,7 +369,7 @@ def test_a_socket_path_that_no_system_takes_is_named(tmp_path: Path) -> None:
     directory.mkdir()
     settings = replace(load_settings(directory).server, port=0)
     with (
-        pytest.raises(ConfigurationError, match="set server.socket to a shorter absolute path"),
+        pytest.raises(ConfigurationError, match=r"set server\.socket to a shorter absolute path"),
         listening(directory, settings),
     ):
         pytest.fail("it listened")
