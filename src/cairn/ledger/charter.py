@@ -86,7 +86,7 @@ def open_charter(raw: bytes) -> tuple[Charter, str]:
 
     Raises:
         NonCanonicalError: The file is not a charter of this version, or lists no founder,
-            validator, or anything out of order.
+            validator, one of them twice, or anything out of order.
         InvalidSignatureError: A founder's signature is missing or does not verify.
     """
     if len(raw) > CHARTER_SIZE_BYTES_MAX:
@@ -99,6 +99,9 @@ def open_charter(raw: bytes) -> tuple[Charter, str]:
         raise NonCanonicalError(f"charter version {charter.version}")
     if not charter.founders or not charter.validators:
         raise NonCanonicalError("a charter needs a founder and a validator")
+    for keys in (charter.founders, tuple(member.key for member in charter.validators)):
+        if len(dict.fromkeys(keys)) != len(keys):
+            raise NonCanonicalError("a key stands twice among the founders or the validators")
     for names in ([n for n, _ in charter.sections], [n for n, _ in charter.parameters]):
         if names != sorted(set(names)):
             raise NonCanonicalError("sections and parameters are sorted by name, each once")

@@ -363,6 +363,20 @@ def test_a_freeze_of_the_payee_stops_it_from_paying(ledger: Harness) -> None:
     ledger.done("pia", pay(ledger, 0, 1, 10))
 
 
+def test_nobody_is_frozen_by_a_payment_that_nobody_could_pay(ledger: Harness) -> None:
+    freezes = [Freeze("payer", HOUR_MS), Freeze("payee", HOUR_MS)]
+    activate(ledger, hold_rule("mule", BIG, actions=freezes[1:], daily_cap=1))
+    empty = pay(ledger, 0, 1, 10 * FUNDS_UNITS)
+    assert ledger.run("pia", empty).codes == ("bank/insufficient_funds",)
+    assert ledger.end_events == ()
+    assert count_today(ledger.context(), "mule") == 0
+    ledger.done("pia", pay(ledger, 1, 2, 10))
+    activate(ledger, hold_rule("both", BIG, actions=freezes, priority=1))
+    assert ledger.run("pia", empty).codes == ("bank/insufficient_funds",)
+    frozen = [event for event in ledger.end_events if isinstance(event, AccountFrozen)]
+    assert [event.account for event in frozen] == [customer(0)]
+
+
 def test_a_freeze_counts_towards_the_cap(ledger: Harness) -> None:
     activate(ledger, hold_rule("mule", BIG, actions=[Freeze("payee", HOUR_MS)], daily_cap=1))
     ledger.done("pia", pay(ledger, 0, 1, 500))

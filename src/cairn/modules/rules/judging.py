@@ -5,7 +5,7 @@ look at, then movement by movement the rules, higher priority first. Every rule 
 record and emits its labels. The first with a hold or a refusal decides the payment's fate; a rule
 whose daily cap is reached holds, refuses and freezes nothing. Payments that their payer cannot
 cover do not use a cap up, and neither do holds that are not placed in the end; otherwise anybody
-could, for nothing, and then pay past the rule.
+could, for nothing, and then pay past the rule. Nor do such payments freeze their payee.
 
 A freeze that a rule orders refuses the later movements of that payer in the block, and is written
 when the block ends; the movements before it, and the one that caused it, have their own verdicts.
@@ -210,7 +210,8 @@ class _Judge:
                 case.verdict = self._verdict(rule, fate, score_ppm)
                 actions = ("hold" if isinstance(fate, exact.Hold) else "refuse",)
             for freeze in rule.freezes:
-                self._freeze(rule, freeze, case.movement)
+                if case.is_covered or freeze.party == "payer":
+                    self._freeze(rule, freeze, case.movement)
                 actions = (*actions, "freeze_" + freeze.party)
         if rule.labels:
             actions = (*actions, "emit")
@@ -227,7 +228,7 @@ class _Judge:
         self, rule: CompiledRule, fate: exact.Hold | exact.Refuse | None, case: _Case
     ) -> None:
         """Count a use of a rule's power; a hold alone counts for good once it is placed."""
-        if not rule.freezes and not case.is_covered:
+        if not case.is_covered and all(freeze.party != "payer" for freeze in rule.freezes):
             return
         self._counts[rule.name] += 1
         if rule.freezes or isinstance(fate, exact.Refuse):
