@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cairn.primitives.encoding import DEPTH_MAX, INT_MAX, Decoder, Record, encode, scan
 from cairn.primitives.errors import NonCanonicalError
+from cairn.primitives.merkle import Frontier
 
 
 class Inner(Record):
@@ -245,3 +246,13 @@ def test_records_are_values() -> None:
     assert hash(Inner(1, True)) == hash(Inner(1, True))
     with pytest.raises(AttributeError):
         Inner(1, True).number = 2  # type: ignore[misc]
+
+
+def test_a_decoder_can_bound_the_elements_of_all_arrays_together() -> None:
+    decoder: Decoder[Frontier] = Decoder(Frontier, elements_max=4)
+    assert decoder.decode(encode(Frontier(3, (b"a", b"b")))) == Frontier(3, (b"a", b"b"))
+    with pytest.raises(NonCanonicalError, match="more than 4 elements"):
+        decoder.decode(encode(Frontier(7, (b"a", b"b", b"c"))))
+    # Counted when an array begins, before what it claims is looked at.
+    with pytest.raises(NonCanonicalError, match="more than 4 elements"):
+        decoder.decode(b"\x92\x01\x99" + b"\xc1" * 9)
