@@ -16,8 +16,8 @@ from bench.screening import go_live
 
 CUSTOMERS = 10_000
 BURSTS = 5
-STEADY_PER_S = 4_000
-"""Rate at which latency is measured: about half of what the slower ledger takes."""
+STEADY_PER_S = (2_000, 4_000)
+"""Rates at which latency is measured; the first is what the figure is named for."""
 
 
 def measure(*, quick: bool) -> list[Figure]:
@@ -30,23 +30,18 @@ def measure(*, quick: bool) -> list[Figure]:
             rate = transactions_per_second(bank, count // share, per)
             figures.append(_plain(per, rate, ceiling))
         figures.append(_bytes_per_fact(bank))
-        plain = latencies_ms(bank, STEADY_PER_S, seconds=length)
+        plain = {rate: latencies_ms(bank, rate, seconds=length) for rate in STEADY_PER_S}
     with running_bank(CUSTOMERS) as bank:
         note = go_live(bank)
         rate = transactions_per_second(bank, 30_000 // share, 1)
-        screened = latencies_ms(bank, STEADY_PER_S, seconds=length)
+        screened = {rate: latencies_ms(bank, rate, seconds=length) for rate in STEADY_PER_S}
     against = {"signatures/s, one core": ceiling}
     note = f"windows, 24 features, 100 trees and one rule on every transfer; {note}"
     figures += [
         Figure("ledger.screened_tx_per_s", rate, "tx/s", ">= 8 k/s", against, note),
         Figure("screening.tx_per_s", rate, "tx/s", ">= 8 k/s", against),
-        _latency("ledger.p99_ms", plain, {}, ""),
-        _latency(
-            "screening.p99_ms",
-            screened,
-            {"plain p99": percentile(plain, 0.99)},
-            "added to plain: < 10 ms",
-        ),
+        *(_latency("ledger.p99_ms", rate, plain[rate]) for rate in STEADY_PER_S),
+        *(_latency("screening.p99_ms", rate, screened[rate], plain[rate]) for rate in STEADY_PER_S),
     ]
     return figures
 
@@ -97,15 +92,17 @@ def _note_time(times: list[float], submitted: float, _: object) -> None:
     times.append(1000 * (time.perf_counter() - submitted))
 
 
-def _latency(name: str, times: list[float], against: dict[str, float], goal: str) -> Figure:
-    shares = {f"p{share}": percentile(times, share / 100) for share in (50, 95)}
+def _latency(name: str, rate: int, times: list[float], plain: list[float] | None = None) -> Figure:
+    against = {f"p{share}": percentile(times, share / 100) for share in (50, 95)}
+    if plain is not None:
+        against["plain p99"] = percentile(plain, 0.99)
     return Figure(
-        name,
+        name if rate == STEADY_PER_S[0] else f"{name}.at{rate}",
         percentile(times, 0.99),
         "ms",
-        goal,
-        {**shares, **against},
-        f"submit to final at {STEADY_PER_S:,} payments a second, one a signature",
+        "" if plain is None else "added to plain: < 10 ms",
+        against,
+        f"submit to final at {rate:,} payments a second, one a signature",
     )
 
 
