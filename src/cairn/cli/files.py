@@ -15,10 +15,15 @@ def read_file(path: Path, *, size_bytes_max: int = 1 << 30) -> bytes:
     """
     try:
         if path.stat().st_size > size_bytes_max:
-            raise UsageError(f"{path} is larger than {size_bytes_max:,} bytes")
+            raise UsageError(
+                f"{path} is larger than {size_bytes_max:,} bytes", "is it the file you meant?"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}",
+            "name a file that exists and that this user may read",
+        ) from error
 
 
 def read_text(path: Path) -> str:
