@@ -66,7 +66,7 @@ def _plain(per: int, rate: float, ceiling: float) -> Figure:
         "tx/s",
         goals.get(per, ""),
         {"operations/s": rate * per, "signatures/s, one core": ceiling},
-        "transfers between 10 k accounts, signed, durable, proved; no rule",
+        "transfers between 10 k accounts, signed, durable, proved; no rule, no windows",
     )
 
 
