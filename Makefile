@@ -92,7 +92,7 @@ lock: ## Resolve the requirements again (newer versions: make lock LOCK_OPTIONS=
 	options="--quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url"; \
 	echo "lock: resolving"; \
 	"$$scratch/bin/uv" pip compile $$options $(LOCK_OPTIONS) pyproject.toml -o requirements/core.txt; \
-	"$$scratch/bin/uv" pip compile $$options $(LOCK_OPTIONS) pyproject.toml --extra learning --group dev -o requirements/dev.txt
+	"$$scratch/bin/uv" pip compile $$options $(LOCK_OPTIONS) pyproject.toml --extra learning --extra xgboost --group dev -o requirements/dev.txt
 
 clean: ## Remove what was built, but not .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
