@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 export PYTHON
 
-.PHONY: help setup demo test bench lint fmt lock docs clean distclean test-extras vectors coverage replay crash
+.PHONY: help setup demo test bench lint fmt lock docs clean distclean test-extras vectors coverage replay crash case
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -56,6 +56,11 @@ coverage: setup ## Run all tests and report branch coverage of consensus code
 bench: setup ## Measure; the figures go to build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m bench --output build/bench.json
+
+case: setup ## Measure on published data: make case NAME=fraud_handbook DATA=FOLDER
+	@test -n "$(NAME)" || { echo "error: which case? make case NAME=fraud_handbook DATA=FOLDER (docs/cases.md lists them)" >&2; exit 1; }
+	@mkdir -p build/cases
+	$(BIN)/python -m bench.cases $(NAME) --data "$(DATA)"
 
 lint: setup ## Check style, formatting, types and import arrows
 	$(BIN)/ruff check .

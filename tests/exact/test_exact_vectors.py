@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from cairn.exact import rules
-from cairn.exact.features import EMPTY, FEATURES, add, encode_window, vector
+from cairn.exact.features import FEATURES, vector
 from cairn.exact.models import Bins, Linear, Scorecard, Trees, Weight, decode_model, encode_model
 from cairn.exact.reference import ReferenceScorer
+from cairn.exact.windows import ABSENT, EMPTY, add, encode_window, relabel
 from tests.exact.model_cases import Tree, model_of, pack_trees
 from tests.vector_files import replay
 
@@ -100,29 +101,45 @@ def evaluations() -> list[dict[str, Any]]:
 
 
 def payments() -> list[dict[str, Any]]:
+    """Return payments of three accounts at two terminals, or none, some labelled later."""
     numbers = Numbers()
     gaps = (0, 1, 999, HOUR_MS - 1, HOUR_MS, 5 * HOUR_MS, 24 * HOUR_MS, -3 * HOUR_MS, 750 * HOUR_MS)
     now_ms = 1_700_000_000_000
-    windows = [EMPTY, EMPTY, EMPTY]
-    received = [EMPTY, EMPTY, EMPTY]
-    cases = []
-    for _ in range(60):
+    sides = {"payer": [EMPTY] * 3, "payee": [EMPTY] * 3, "terminal": [EMPTY] * 2}
+    cases: list[dict[str, Any]] = []
+    frauds: list[int] = []
+    for _ in range(80):
         now_ms += gaps[numbers.below(len(gaps))] + numbers.below(60_000)
         payer, payee, amount = numbers.below(3), numbers.below(3), 1 + numbers.below(10**6)
-        found = vector(windows[payer], received[payee], amount, now_ms)
-        windows[payer] = add(windows[payer], now_ms, amount)
-        received[payee] = add(received[payee], now_ms, amount)
-        cases.append(
-            {
-                "payer": payer,
-                "payee": payee,
-                "amount_units": amount,
-                "booked_at_ms": now_ms,
-                "features": list(found),
-                "payer_window": encode_window(windows[payer]).hex(),
-                "payee_window": encode_window(received[payee]).hex(),
-            }
+        places = {"payer": payer, "payee": payee}
+        terminal = numbers.below(3)
+        if terminal < 2:
+            places["terminal"] = terminal
+        found = vector(
+            sides["payer"][payer],
+            sides["payee"][payee],
+            amount,
+            now_ms,
+            terminal=sides["terminal"][terminal] if terminal < 2 else ABSENT,
+            tag=bytes([payee]) * 8,
         )
+        for side, place in places.items():
+            tag = bytes([payee if side == "payer" else payer]) * 8
+            sides[side][place] = add(sides[side][place], now_ms, amount, tag)
+        case: dict[str, Any] = {**places, "amount_units": amount, "booked_at_ms": now_ms}
+        labelled = numbers.below(3 * len(cases) + 1)
+        if labelled < len(cases) and labelled not in frauds:
+            frauds.append(labelled)
+            earlier = cases[labelled]
+            for side, windows in sides.items():
+                if side in earlier:
+                    place = earlier[side]
+                    windows[place] = relabel(windows[place], earlier["booked_at_ms"], 1)
+            case["then_fraud"] = labelled
+        case["features"] = list(found)
+        for side, place in places.items():
+            case[side + "_window"] = encode_window(sides[side][place]).hex()
+        cases.append(case)
     return cases
 
 
@@ -133,7 +150,8 @@ def test_exact_arithmetic_has_not_moved() -> None:
         {
             "about": "exact models over three integer features with raw outputs at 2^-32 and scores"
             " in parts per million; a rule with its evaluations; payments in order with the"
-            " features of each and the windows after it; records are canonical bytes in hex",
+            " features of each and the windows after it; with `then_fraud`, an earlier payment is"
+            " labelled as fraud after this one; records are canonical bytes in hex",
             "models": models(),
             "rules": evaluations(),
             "feature_names": list(FEATURES),

@@ -12,18 +12,33 @@ from cairn.exact import reference, scoring
 from cairn.exact.errors import KernelUnavailableError, ModelInputError
 from cairn.exact.layouts import PERFECT_DEPTH_MAX, PerfectTrees, SparseTrees, lay_out
 from cairn.exact.models import (
+    FLOAT32_FILL_ABOVE,
+    FLOAT32_FILL_BELOW,
+    MISSING,
+    UNKNOWN_CATEGORY,
     Bins,
     ExactModel,
     Feature,
+    IndicatorColumn,
     Linear,
     Scorecard,
     Trees,
+    ValueColumn,
     Weight,
     check_form,
 )
 from cairn.exact.reference import RAW_ONE, ReferenceScorer, score_of_raw, score_one_pure
 from cairn.exact.scoring import Kernel, Scorer, scores_of_raw
-from tests.exact.model_cases import MODELS, ROWS, Tree, model_of, pack_trees
+from tests.exact.model_cases import (
+    COLOURS,
+    LINKS,
+    MODELS,
+    ROWS,
+    Tree,
+    model_of,
+    pack_trees,
+    staged_cases,
+)
 
 KERNELS: tuple[Kernel, ...] = ("numba", "numpy")
 
@@ -37,6 +52,16 @@ def walk(tree: Tree, row: tuple[int, ...]) -> int:
 @settings(max_examples=150, deadline=None)
 @given(MODELS, ROWS)
 def test_every_path_gives_the_same_bits(model: ExactModel, rows: list[tuple[int, ...]]) -> None:
+    check_paths(model, rows)
+
+
+@settings(max_examples=150, deadline=None)
+@given(staged_cases())
+def test_every_path_makes_the_same_columns(case: tuple[ExactModel, list[tuple[int, ...]]]) -> None:
+    check_paths(*case)
+
+
+def check_paths(model: ExactModel, rows: list[tuple[int, ...]]) -> None:
     check_form(model)
     plain = ReferenceScorer(model)
     expected = [plain.score(row) for row in rows]
@@ -47,7 +72,7 @@ def test_every_path_gives_the_same_bits(model: ExactModel, rows: list[tuple[int,
         assert [scorer.score_one(row) for row in rows] == expected
 
 
-@pytest.mark.parametrize("row", [(4, 0), (5, 0), (6, 9), (6, 10), (-(2**63), 2**63 - 1)])
+@pytest.mark.parametrize("row", [(4, 0), (5, 0), (6, 9), (6, 10), (1 - 2**63, 2**63 - 1)])
 def test_a_row_at_the_threshold_goes_left(row: tuple[int, int]) -> None:
     trees: list[Tree] = [(0, 5, 100, (1, 9, 200, 300)), 1, (1, 2**40, -7, -9)]
     model = model_of(pack_trees(trees, base=50), 2)
@@ -83,13 +108,15 @@ def test_a_linear_model_clamps_and_rounds_down() -> None:
 def test_scores_of_raw_outputs_are_those_of_the_specification() -> None:
     edges = [0, 1, RAW_ONE // 2, RAW_ONE - 1, RAW_ONE, RAW_ONE + 1, 16 * RAW_ONE, 2**63 - 1]
     raw = [*edges, *(-edge for edge in edges), -(2**63), *range(-(2**37), 2**37, 2**31 + 12345)]
-    for link in ("identity", "logistic"):
+    for link in LINKS:
         expected = [score_of_raw(value, link) for value in raw]
         assert scores_of_raw(np.array(raw, np.int64), link).tolist() == expected
         assert min(expected) == 0
         assert max(expected) == 1_000_000
     assert score_of_raw(0, "logistic") == 500_000
     assert score_of_raw(RAW_ONE * 6 // 10, "identity") == 600_000
+    assert score_of_raw(RAW_ONE, "isolation") == 500_000
+    assert score_of_raw(-RAW_ONE, "isolation") == 1_000_000
 
 
 def test_rows_of_another_shape_or_type_are_refused() -> None:
@@ -168,3 +195,61 @@ def test_one_deep_tree_does_not_make_thousands_of_leaves_as_big_as_itself() -> N
     for row in ((-1,), (3,), (9,)):
         expected = score_one_pure(model, row)
         assert [Scorer(model, kernel=kernel).score_one(row) for kernel in KERNELS] == [expected] * 2
+
+
+STAGED = ExactModel(
+    1,
+    (
+        Feature("age", "integer", nullable=True),
+        Feature("ratio", "float32", nullable=True),
+        Feature("colour", "category", 0, COLOURS, True, True),
+    ),
+    "identity",
+    pack_trees([(0, 30, 1, 2), (1, -5, 10, 20), (2, 40, 100, 200), (3, 0, 1_000, 2_000)]),
+    (
+        ValueColumn(0, 35),
+        ValueColumn(1, FLOAT32_FILL_BELOW),
+        ValueColumn(1, FLOAT32_FILL_ABOVE),
+        IndicatorColumn(2, (MISSING, UNKNOWN_CATEGORY, 2)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "raw"),
+    [
+        ((30, 0, 0), 1 + 20 + 100 + 1_000),
+        ((MISSING, 50, 2), 2 + 20 + 200 + 2_000),
+        ((31, MISSING, MISSING), 2 + 10 + 200 + 2_000),
+        ((0, -6, UNKNOWN_CATEGORY), 1 + 10 + 100 + 2_000),
+    ],
+)
+def test_missing_values_go_where_the_column_sends_them(row: tuple[int, ...], raw: int) -> None:
+    check_paths(STAGED, [row])
+    assert score_one_pure(STAGED, row)[0] == raw
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_many_rows_cross_the_blocks_of_the_stage(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "_STAGE_CELLS", 1)
+    rows = [(place % 60, place % 9 - 30, place % 4) for place in range(1_000)]
+    rows[7:900:7] = [(MISSING, MISSING, UNKNOWN_CATEGORY)] * len(rows[7:900:7])
+    plain = ReferenceScorer(STAGED)
+    found = Scorer(STAGED, kernel=kernel).score(np.array(rows, np.int64))[0]
+    assert found.tolist() == [plain.score(row)[0] for row in rows]
+    assert Scorer(STAGED, kernel=kernel).score(np.zeros((0, 3), np.int64))[0].tolist() == []
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_an_input_that_is_none_is_no_member(kernel: Kernel) -> None:
+    # Callers check rows. Should one forget, nothing is read that is not there.
+    body = pack_trees([(0, 0, 1, 2), (1, 0, 10, 20)])
+    columns = (IndicatorColumn(0, (0, 3)), IndicatorColumn(0, (1,)))
+    model = ExactModel(1, (Feature("colour", "category", 0, COLOURS),), "identity", body, columns)
+    check_form(model)
+    scorer = Scorer(model, kernel=kernel)
+    for value in (4, 2**62, 2**63 - 1, -1, -(2**40), MISSING):
+        assert scorer.score_one((value,))[0] == 11
+        assert scorer.score(np.array([(value,)], np.int64))[0].tolist() == [11]

@@ -128,7 +128,7 @@ def test_files_that_are_not_there_or_of_another_sort(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no file"):
         read_table(tmp_path / "none.csv", schema)
     (tmp_path / "x.xls").write_bytes(b"1")
-    with pytest.raises(DatasetError, match=r"neither \.csv nor \.parquet"):
+    with pytest.raises(DatasetError, match=r"neither \.csv nor .* \.parquet"):
         read_table(tmp_path / "x.xls", schema)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(DatasetError, match="not a readable Parquet file"):

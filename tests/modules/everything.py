@@ -378,7 +378,7 @@ OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
     (SENDERS, _score),
     (SENDERS, _score),
     (SENDERS, _prediction),
-    (("cora", "pia", "ben"), lambda w, c: RecordOutcome(NOTHING + bytes(12), 0, c.pick(LABELS))),
+    (("cora", "pia", "ben"), lambda w, c: RecordOutcome(c.number(9), c.pick(LABELS))),
     (RISKS, lambda w, c: SubmitRule(encode_rule(c.pick(RULES)))),
     (RISKS, lambda w, c: SubmitRule(bytes([c.number(256)]) * (1 + c.number(40)))),
     (RISKS, lambda w, c: ActivateRule(_rule_name(c), 1 + c.number(3))),

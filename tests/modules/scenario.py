@@ -54,7 +54,7 @@ def run(ledger: Harness) -> None:
             ledger.submit("cora", SwitchRule("fast", False))
         if turn == 6:
             ledger.submit("rick", SwitchAllRules(False))
-            ledger.submit("cora", RecordOutcome(sha256(b"some payment"), 0, "fraud"))
+            ledger.submit("cora", RecordOutcome(7, "fraud"))
         if turn == 8:
             ledger.submit("rick", SwitchAllRules(True))
         ledger.block(advance_ms=20 * 60_000)

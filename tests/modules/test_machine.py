@@ -247,9 +247,9 @@ class Modules(RuleBasedStateMachine):
         version = self.pick(self.versions(), choice)
         self.send("pia", RecordPrediction(deployment, version, digest, 7, digest))
 
-    @rule(sender=senders, label=st.sampled_from(("fraud", "genuine")))
-    def record_outcome(self, sender: str, label: Any) -> None:
-        self.send(sender, RecordOutcome(sha256(b"a payment"), 0, label))
+    @rule(sender=senders, attempt=st.integers(0, 9), label=st.sampled_from(("fraud", "genuine")))
+    def record_outcome(self, sender: str, attempt: int, label: Any) -> None:
+        self.send(sender, RecordOutcome(attempt, label))
 
     # Rules and payments
 

@@ -1,6 +1,7 @@
 """Fixed-point integers against exact fractions and against the real logistic function."""
 
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from cairn.primitives.errors import FixedPointError
 from cairn.primitives.fixed import (
     BPS,
+    HALVING_LIMIT,
+    HALVING_TABLE,
     INT64_MAX,
     INT64_MIN,
     PPM,
@@ -22,6 +25,7 @@ from cairn.primitives.fixed import (
     check_int64,
     check_ppm,
     floor_div,
+    halving_ppm,
     mul_div,
     ppm_of,
     ratio_ppm,
@@ -179,3 +183,61 @@ def test_the_recipe_for_arrays_gives_the_same_bits() -> None:
     array = sigmoid_ppm_array(np.array(raws, dtype=np.int64))
     assert array.dtype == np.int64
     assert array.tolist() == [sigmoid_ppm(raw) for raw in raws]
+
+
+def power_of_two_ppm(raw: int) -> Decimal:
+    """2^-x in ppm to forty digits, for x = raw * 2^-32."""
+    with localcontext() as context:
+        context.prec = 40
+        return 1_000_000 * Decimal(2) ** (-Decimal(raw) / 2**32)
+
+
+def test_halving_is_close_and_monotone_on_a_dense_grid() -> None:
+    previous, worst = PPM, Decimal(0)
+    fine = range(0, 1 << 27, (1 << 17) + 77)  # where the table's interpolation is worst
+    for raw in (*fine, *range(1 << 27, 23 << 32, (1 << 25) + 1009)):
+        ppm = halving_ppm(raw)
+        assert ppm <= previous
+        worst = max(worst, abs(ppm - power_of_two_ppm(raw)))
+        previous = ppm
+    assert Decimal("0.5") < worst < Decimal("0.56"), "the bound that the docstring states"
+
+
+def test_halving_is_monotone_across_every_step_of_the_table() -> None:
+    for whole in (0, 1, 2, 19, 20, 21):
+        for index in range(0, 1025, 1 if whole < 2 else 64):
+            edge = (whole << 32) + (index << 22)
+            around = [halving_ppm(max(edge + offset, 0)) for offset in (-2, -1, 0, 1, 2)]
+            assert around == sorted(around, reverse=True)
+            assert around[0] - around[-1] <= 1
+
+
+def test_halving_at_its_landmarks() -> None:
+    assert [halving_ppm(whole << 32) for whole in (0, 1, 2, 6)] == [PPM, 500_000, 250_000, 15_625]
+    assert halving_ppm(1 << 31) == 707_107
+    assert halving_ppm(HALVING_LIMIT) == halving_ppm(HALVING_LIMIT + 1) == 0
+    assert halving_ppm(INT64_MAX) == 0
+    for raw in (-1, INT64_MIN, INT64_MAX + 1):
+        with pytest.raises(FixedPointError):
+            halving_ppm(raw)
+
+
+def test_the_table_of_halvings_is_the_rounded_function() -> None:
+    assert len(HALVING_TABLE) == 1025
+    for index in range(1025):
+        exact = power_of_two_ppm(index << 22) * 2**24
+        assert abs(HALVING_TABLE[index] - exact) <= Decimal("0.5")
+
+
+def test_the_recipe_of_halvings_for_arrays_gives_the_same_bits() -> None:
+    raws = [0, 1, INT64_MAX, HALVING_LIMIT, *range(0, 23 << 32, (1 << 24) + 77_777)]
+    table = np.array(HALVING_TABLE, np.int64)
+    clipped = np.minimum(np.maximum(np.array(raws, np.int64), 0), HALVING_LIMIT)
+    whole = clipped >> 32
+    index = clipped >> 22 & 1023
+    fraction = clipped & (2**22 - 1)
+    low, high = table[index], table[index + 1]
+    assert int(np.max(np.abs((high - low).astype(object) * fraction))) < 2**56
+    result = (low + ((high - low) * fraction >> 22) + (2**23 << whole)) >> (24 + whole)
+    assert result.dtype == np.int64
+    assert result.tolist() == [halving_ppm(raw) for raw in raws]

@@ -6,21 +6,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from cairn.cli.files import read_text
+from cairn.cli.files import read_text, write_output
 from cairn.cli.session import Session, command, new_app
 from cairn.modules.data.messages import GrantUse, RevokeUse, WithdrawDataset
 from cairn.modules.data.records import CONSENT_ENTRIES, DATASETS
 from cairn.sdk.errors import UsageError
 from cairn.sdk.names import find_id
-from cairn.sdk.quantities import format_time, parse_until
+from cairn.sdk.quantities import format_time, parse_share, parse_until
 
 if TYPE_CHECKING:
     from cairn.learning.schemas import Schema
+    from cairn.modules.data.records import Quality
 
 app = new_app("Data sets: committed and registered; the data stays where it is.")
 
 LabelArgument = Annotated[str, Argument(metavar="NAME[@VERSION]", help="A data set.")]
-FileArgument = Annotated[Path, Argument(metavar="FILE", help="A CSV or Parquet file.")]
+FileArgument = Annotated[Path, Argument(metavar="FILE", help="A CSV, JSON or Parquet file.")]
+SchemaOption = Annotated[
+    Path | None, Option("--schema", help="The columns (JSON or YAML); else they are found.")
+]
+LabelOption = Annotated[str, Option("--label", help="The column that a model is to predict.")]
+SubjectOption = Annotated[
+    str, Option("--subject", help="The column that says whom a row is about.")
+]
+AfterOption = Annotated[
+    list[str] | None, Option("--after", help="A column that is known only after the label.")
+]
+KnownAtOption = Annotated[
+    str, Option("--known-at", help="The time column at which a row is decided.")
+]
+OutputOption = Annotated[Path | None, Option("-o", "--output", help="A file to write.")]
+ShareOption = Annotated[str, Option(help="At most this share, such as 5%.")]
+DATA_SUFFIXES = (".csv", ".json", ".ndjson", ".jsonl", ".parquet", ".pq")
 DatasetArgument = Annotated[str, Argument(metavar="ID", help="Its id, or its first digits.")]
 PurposeOption = Annotated[str, Option(help="For what, such as training.")]
 
@@ -29,44 +46,131 @@ PurposeOption = Annotated[str, Option(help="For what, such as training.")]
 def register(
     session: Session,
     label: LabelArgument,
-    file: FileArgument,
-    schema: Annotated[
-        Path | None, Option(help="The columns (JSON or YAML); else those of payments.")
+    file: Annotated[
+        Path | None, Argument(metavar="[FILE]", help="A CSV, JSON or Parquet file.")
+    ] = None,
+    schema: SchemaOption = None,
+    croissant: Annotated[
+        Path | None, Option(help="A Croissant manifest: it names the file and its columns.")
     ] = None,
     licence: Annotated[str, Option(help="Under which terms it may be used.")] = "",
     synthetic: Annotated[bool, Option("--synthetic", help="It was generated.")] = False,
+    label_column: LabelOption = "",
+    subject: SubjectOption = "",
+    after: AfterOption = None,
+    known_at: KnownAtOption = "",
+    quality: Annotated[
+        bool, Option("--quality/--no-quality", help="Look at every cell, and state what is found.")
+    ] = True,
 ) -> None:
-    """Commit a file row by row, and register the commitment; for a data owner."""
-    from cairn.sdk.datasets import (
-        commit_dataset,
-        manifest_file,
-        open_manifest,
-        parse_label,
-        register_dataset,
-    )
+    """Commit a file row by row, and register the commitment and its quality; for a data owner."""
+    from cairn.cli.registering import Request, register_file
 
-    name = parse_label(label)
-    workspace = session.workspace
-    with session.client() as client:
-        # A manifest without a registration is what an interrupted run left.
-        if manifest_file(workspace, name).exists():
-            manifest = open_manifest(workspace, name)
-        else:
-            session.out.talk(f"committing {file}")
-            manifest = commit_dataset(
-                workspace, name, file, read_schema(schema), licence=licence, synthetic=synthetic
-            )
-        dataset = register_dataset(client, name, manifest)
-    session.out.record(
-        {
-            "dataset": dataset.hex(),
-            "label": str(name),
-            "rows": manifest.row_count,
-            "row_root": manifest.row_root.hex(),
-            "digest": manifest.digest.hex(),
-            "manifest": str(manifest_file(workspace, name)),
-        }
-    )
+    request = Request(
+        label, file, schema, croissant, licence, synthetic, label_column, subject,
+        tuple(after or ()), known_at, quality,
+    )  # fmt: skip
+    session.out.record(register_file(session, request))
+
+
+@command(app, "schema")
+def schema_of(
+    session: Session,
+    file: FileArgument,
+    output: OutputOption = None,
+    label_column: LabelOption = "",
+    subject: SubjectOption = "",
+) -> None:
+    """Find the columns of a file and their kinds by looking at every cell."""
+    from cairn.cli.registering import find_schema, show_schema
+
+    found = find_schema(file, label_column, subject)
+    if output is not None:
+        write_output(output, found.to_yaml().encode())
+        session.out.talk(f"wrote {output}; edit it, and give it as --schema")
+    show_schema(session, found)
+
+
+@command(app, "quality")
+def quality(
+    session: Session,
+    target: Annotated[str, Argument(metavar="FILE|NAME@VERSION", help="What to look at.")],
+    schema: SchemaOption = None,
+    label_column: LabelOption = "",
+    after: AfterOption = None,
+    known_at: KnownAtOption = "",
+    output: OutputOption = None,
+    html: Annotated[Path | None, Option("--html", help="A page to write.")] = None,
+    memory_mb: Annotated[int, Option(min=64, help="Memory before it writes to disk.")] = 1024,
+) -> None:
+    """Report on a file (missing, wrong, junk, repeated, extreme, leaking), or show what is recorded."""
+    from cairn.cli.registering import measure, read_quality
+
+    path = Path(target)
+    if path.is_file() or path.suffix.lower() in DATA_SUFFIXES:
+        columns = read_schema(schema) if schema is not None else None
+        report = measure(path, columns, label_column, tuple(after or ()), known_at, memory_mb)
+    else:
+        report = read_quality(session, target)
+    if output is not None:
+        write_output(output, (json.dumps(report.to_json(), indent=2) + "\n").encode())
+    if html is not None:
+        write_output(html, report.page(f"Data quality of {path.name}").encode())
+    session.out.value(report.describe(), **report.to_json())
+
+
+@command(app, "policy")
+def policy(
+    session: Session,
+    missing: ShareOption = "",
+    type_errors: ShareOption = "",
+    junk_columns: ShareOption = "",
+    duplicates: ShareOption = "",
+    near_duplicates: ShareOption = "",
+    outliers: ShareOption = "",
+    leaks: Annotated[int | None, Option(min=0, help="Most columns that leak the label.")] = None,
+    required: Annotated[
+        bool | None, Option("--required/--not-required", help="Whether a report is a must.")
+    ] = None,
+) -> None:
+    """Show how good the organisation's data sets must be, or set it; setting is for compliance."""
+    from cairn.cli.registering import set_policy, show_policy
+
+    shares = {
+        "missing_ppm_max": missing,
+        "type_errors_ppm_max": type_errors,
+        "junk_columns_ppm_max": junk_columns,
+        "duplicates_ppm_max": duplicates,
+        "near_duplicates_ppm_max": near_duplicates,
+        "outliers_ppm_max": outliers,
+    }
+    changes: dict[str, int | bool] = {
+        name: parse_share(text) for name, text in shares.items() if text
+    }
+    if leaks is not None:
+        changes["leaks_max"] = leaks
+    if required is not None:
+        changes["required"] = required
+    if changes:
+        set_policy(session, changes)
+    else:
+        show_policy(session)
+
+
+@command(app, "croissant")
+def croissant(
+    session: Session,
+    label: LabelArgument,
+    file: FileArgument,
+    output: Annotated[Path, Option("-o", "--output", help="The manifest to write.")],
+    description: Annotated[str, Option(help="What the data is, for people.")] = "",
+) -> None:
+    """Write a registered data set as a Croissant manifest: columns, licence, use, quality."""
+    from cairn.cli.registering import croissant_document
+
+    document = croissant_document(session, label, file, description)
+    write_output(output, (json.dumps(document, indent=2) + "\n").encode())
+    session.out.record({"dataset": label, "file": str(file), "manifest": str(output)})
 
 
 @command(app, "check")
@@ -129,6 +233,7 @@ def show(session: Session, dataset: DatasetArgument) -> None:
             "size_bytes": row.size_bytes,
             "licence": row.licence,
             "synthetic": row.synthetic,
+            "quality": shown_quality(row.quality),
             "row_root": row.row_root.hex(),
             "schema_digest": row.schema_digest.hex(),
             "file_commitment": row.file_commitment.hex(),
@@ -237,18 +342,22 @@ def disclose_to(
         write_bundle(session, reader, RowClaim(dataset), output, disclosure=disclosure)
 
 
-def read_schema(path: Path | None) -> "Schema":
-    """Return the schema of a file, or the columns of payments.
+def shown_quality(quality: "Quality | None") -> dict[str, str] | str:
+    """Return the figures of a registration for people, or that it states none."""
+    from cairn.sdk.quality import figures_words
+
+    return "none stated" if quality is None else figures_words(quality)
+
+
+def read_schema(path: Path) -> "Schema":
+    """Return the schema in a file.
 
     Raises:
         UsageError: The file is neither JSON nor YAML.
         DatasetError: It describes no schema.
     """
     from cairn.learning.schemas import schema_from_mapping
-    from cairn.packs.payments.records import PAYMENT_SCHEMA
 
-    if path is None:
-        return PAYMENT_SCHEMA
     text = read_text(path)
     document: Any
     if path.suffix.lower() == ".json":

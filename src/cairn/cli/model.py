@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from cairn.cli import lineage
 from cairn.cli.files import read_file, write_output
 from cairn.cli.org import approve as approve_as
 from cairn.cli.org import describe_approvals
@@ -273,3 +274,6 @@ def _version_fields(reader: Reader, names: Names, identity: bytes) -> dict[str, 
         "model_digest": row.model_digest.hex(),
         "retired": format_time(row.retired_ms),
     }
+
+
+lineage.register(app)

@@ -12,6 +12,7 @@ from cairn.cli.files import read_text, write_output
 from cairn.cli.session import Session, command, new_app
 from cairn.evidence.bundle import (
     Claim,
+    DecisionClaim,
     LiveClaim,
     OpenedInput,
     PaymentClaim,
@@ -23,9 +24,10 @@ from cairn.evidence.bundle import (
 )
 from cairn.evidence.catalog import SERIES, TABLES
 from cairn.ledger.records import KeyPart
+from cairn.modules.decisions.records import DECISIONS
 from cairn.modules.models.records import DEPLOYMENTS
 from cairn.sdk.errors import UsageError
-from cairn.sdk.names import Names
+from cairn.sdk.names import Names, find_id
 from cairn.sdk.quantities import parse_hex, parse_until
 from cairn.sdk.reading import Reader
 
@@ -52,6 +54,19 @@ def payment(
     """Prove how a payment was scored, judged, and settled or held, and by which model and rule."""
     claim = PaymentClaim(parse_hex(transaction, 32, "a transaction's id"), operation)
     with session.reader() as reader:
+        write_bundle(session, reader, claim, output, witnesses=witness)
+
+
+@command(app, "decision")
+def decision(
+    session: Session,
+    decision: Annotated[str, Argument(metavar="ID", help="Its id, or its first digits.")],
+    output: OutputOption,
+    witness: WitnessOption = None,
+) -> None:
+    """Prove how a decision was made, by which model and rule, and what the executor did."""
+    with session.reader() as reader:
+        claim = DecisionClaim(find_id(reader, DECISIONS, decision, "a decision"))
         write_bundle(session, reader, claim, output, witnesses=witness)
 
 

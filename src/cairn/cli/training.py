@@ -1,4 +1,4 @@
-"""`cairn training`: trains on committed data, and puts runs on record."""
+"""`cairn training`: plans, trains on committed data, evaluates, and trains again to compare."""
 
 import json
 from pathlib import Path
@@ -6,71 +6,332 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from cairn.cli.files import read_file
+from cairn.cli.plans import people_of, restored_recipe, schema_of, terms_of
 from cairn.cli.session import Session, command, new_app
-from cairn.modules.training.records import RUN_ENTRIES, RUNS
+from cairn.modules.training.records import (
+    EVALUATION_ENTRIES,
+    EVALUATIONS,
+    PLANS,
+    RUN_ENTRIES,
+    RUNS,
+)
 from cairn.sdk.errors import UsageError
 from cairn.sdk.names import find_id
 from cairn.sdk.quantities import format_time
+from cairn.sdk.reading import Reader
 
 if TYPE_CHECKING:
-    from cairn.learning.training import CommittedFile, Recipe
+    from cairn.learning.evaluation import EvaluationReport
+    from cairn.learning.training import Recipe, TrainingSettings
+    from cairn.sdk.plans import PlanFolder
 
-app = new_app("Training on committed data.")
+app = new_app("Plans, training on committed data, evaluations, replays.")
 
-LabelArgument = Annotated[str, Argument(metavar="NAME[@VERSION]", help="A data set.")]
-FileArgument = Annotated[Path, Argument(metavar="FILE", help="The committed file.")]
+ALGORITHMS = {"forest": "random_forest"}
+"""Other names of algorithms."""
+
 FolderArgument = Annotated[Path, Argument(metavar="RUN", help="The folder of a run.")]
+PlanArgument = Annotated[Path, Argument(metavar="PLAN", help="The folder of a plan.")]
+SourceArgument = Annotated[
+    str, Argument(metavar="SOURCE", help="Your file; or NAME[@VERSION] of a committed data set.")
+]
+FileArgument = Annotated[
+    Path | None, Argument(metavar="[FILE]", help="The file of a committed data set.")
+]
+OutputOption = Annotated[
+    Path | None, Option("-o", "--output", help="A new folder; else one named after the file.")
+]
+LabelOption = Annotated[str, Option(help="The column to predict.")]
+ColumnOption = Annotated[
+    list[str] | None, Option("--column", help="An input; else all columns that can be one.")
+]
+TestOption = Annotated[str, Option(metavar="SHARE", help="Tested on, such as 30%.")]
+TimeOption = Annotated[str, Option("--by-time", metavar="COL", help="Test the latest rows.")]
+GroupOption = Annotated[str, Option("--by-group", metavar="COL", help="Keep groups together.")]
+ComponentOption = Annotated[
+    str, Option("--by-component", metavar="A,B", help="Keep all that is joined together.")
+]
+SplitSeedOption = Annotated[int, Option(min=0, help="Of a split by chance.")]
+ThresholdOption = Annotated[float, Option(min=0, max=1, help="Score of a positive decision.")]
+MetricOption = Annotated[str, Option(help="The figure that the model is judged by.")]
+BudgetOption = Annotated[int, Option(min=0, help="Alerts a day that can be looked at.")]
+NameOption = Annotated[str, Option("--name", help="Of plan and data set; else the file's.")]
+SchemaOption = Annotated[Path | None, Option(help="The columns (JSON or YAML); else as found.")]
+SubjectOption = Annotated[str, Option(help="Column that says whom a row is about.")]
+LicenceOption = Annotated[str, Option(help="Under which terms the data may be used.")]
+SyntheticOption = Annotated[bool, Option("--synthetic", help="The data was generated.")]
+OwnerOption = Annotated[str, Option(help="Who registers the data; else whoever may.")]
+AlgorithmOption = Annotated[
+    str,
+    Option("--model", "--algorithm", help="lightgbm, xgboost, logistic, scorecard or forest."),
+]
+ParameterOption = Annotated[
+    list[str] | None, Option("--parameter", metavar="NAME=VALUE", help="Of the algorithm.")
+]
+CalibrationOption = Annotated[str, Option("--calibrate", help="platt, or none.")]
+SeedOption = Annotated[int, Option(min=0, help="Of the training.")]
+ThreadsOption = Annotated[int, Option(min=1, help="Of the training.")]
 
 
 @command(app, "run")
 def run(
     session: Session,
-    dataset: LabelArgument,
-    file: FileArgument,
-    output: Annotated[Path, Option("-o", "--output", help="A new folder for the run.")],
-    recipe: Annotated[str, Option(help="payments, or tabular.")] = "payments",
-    label: Annotated[str, Option(help="tabular: the column to predict.")] = "label",
-    column: Annotated[
-        list[str] | None, Option("--column", help="tabular: an input; else all numbers.")
-    ] = None,
-    test_share: Annotated[float, Option(min=0.01, max=0.9, help="Share tested on.")] = 0.3,
+    source: SourceArgument,
+    file: FileArgument = None,
+    output: OutputOption = None,
+    label: LabelOption = "label",
+    column: ColumnOption = None,
+    test: TestOption = "30%",
+    by_time: TimeOption = "",
+    by_group: GroupOption = "",
+    by_component: ComponentOption = "",
+    split_seed: SplitSeedOption = 1,
+    threshold: ThresholdOption = 0.5,
+    metric: MetricOption = "average_precision",
+    alerts_per_day: BudgetOption = 0,
+    name: NameOption = "",
+    schema: SchemaOption = None,
+    subject: SubjectOption = "",
+    licence: LicenceOption = "",
+    synthetic: SyntheticOption = False,
+    owner: OwnerOption = "",
+    recipe: Annotated[str, Option(help="Committed data: payments, or tabular.")] = "payments",
     delay_days: Annotated[int, Option(min=0, help="payments: gap before the test.")] = 7,
-    algorithm: Annotated[str, Option(help="lightgbm, random_forest or logistic.")] = "lightgbm",
-    parameter: Annotated[
-        list[str] | None, Option("--parameter", metavar="NAME=VALUE", help="Of the algorithm.")
-    ] = None,
-    seed: Annotated[int, Option(min=0, help="Of the training.")] = 1,
-    threads: Annotated[int, Option(min=1, help="Of the training.")] = 1,
+    algorithm: AlgorithmOption = "lightgbm",
+    parameter: ParameterOption = None,
+    calibrate: CalibrationOption = "none",
+    seed: SeedOption = 1,
+    threads: ThreadsOption = 1,
 ) -> None:
-    """Train a model on a committed file; nothing is trained if a row differs."""
+    """Divide a file, plan, train, record and evaluate; or train on a committed data set alone."""
     from cairn.learning.training import TrainingSettings
-    from cairn.sdk.datasets import committed_file, parse_label
-    from cairn.sdk.models import train
+    from cairn.sdk.plans import share_ppm
 
-    committed = committed_file(session.workspace, parse_label(dataset), file)
-    chosen = _recipe(
-        recipe,
-        committed,
-        label=label,
-        columns=tuple(column or ()),
-        test_share=test_share,
-        delay_days=delay_days,
-    )
     settings = TrainingSettings(
-        algorithm, dict(_parameter(text) for text in parameter or ()), seed, threads
+        ALGORITHMS.get(algorithm, algorithm),
+        dict(_parameter(text) for text in parameter or ()),
+        seed,
+        threads,
+        calibrate,
     )
-    session.out.talk(f"training {algorithm} on {dataset}")
-    folder, done = train([committed], chosen, settings, output)
-    record = done.record
+    if file is not None:
+        _run_committed(
+            session,
+            source,
+            file,
+            output,
+            settings,
+            recipe=recipe,
+            label=label,
+            columns=tuple(column or ()),
+            test_ppm=share_ppm(test),
+            delay_days=delay_days,
+        )
+        return
+    from cairn.sdk.plans import (
+        evaluate_planned,
+        plan_file,
+        record_planned,
+        train_planned,
+    )
+
+    path = Path(source)
+    terms = terms_of(
+        path,
+        name=name,
+        label=label,
+        inputs=tuple(column or ()),
+        test_ppm=share_ppm(test),
+        by=(by_time, by_group, by_component),
+        split_seed=split_seed,
+        protocol=(threshold, metric, alerts_per_day),
+        subject=subject,
+        licence=licence,
+        synthetic=synthetic,
+    )
+    known = schema_of(schema)
+    with people_of(session, owner) as people:
+        tell, workspace = session.out.talk, session.workspace
+        folder = plan_file(
+            people, workspace, path, terms, output or Path(terms.name), schema=known, tell=tell
+        )
+        train_planned(folder, workspace, settings, tell=tell)
+        record_planned(people, folder, workspace, tell=tell)
+        report = evaluate_planned(people, folder, workspace, tell=tell)
+    _print_report(session, folder, report)
+
+
+@command(app, "plan")
+def plan(
+    session: Session,
+    file: Annotated[Path, Argument(metavar="FILE", help="Your file.")],
+    output: OutputOption = None,
+    label: LabelOption = "label",
+    column: ColumnOption = None,
+    test: TestOption = "30%",
+    by_time: TimeOption = "",
+    by_group: GroupOption = "",
+    by_component: ComponentOption = "",
+    split_seed: SplitSeedOption = 1,
+    threshold: ThresholdOption = 0.5,
+    metric: MetricOption = "average_precision",
+    alerts_per_day: BudgetOption = 0,
+    name: NameOption = "",
+    schema: SchemaOption = None,
+    subject: SubjectOption = "",
+    licence: LicenceOption = "",
+    synthetic: SyntheticOption = False,
+    owner: OwnerOption = "",
+) -> None:
+    """Divide a file and fix how it will be tested, before training; fit your own model then."""
+    from cairn.sdk.plans import plan_file, share_ppm
+
+    terms = terms_of(
+        file,
+        name=name,
+        label=label,
+        inputs=tuple(column or ()),
+        test_ppm=share_ppm(test),
+        by=(by_time, by_group, by_component),
+        split_seed=split_seed,
+        protocol=(threshold, metric, alerts_per_day),
+        subject=subject,
+        licence=licence,
+        synthetic=synthetic,
+    )
+    known = schema_of(schema)
+    with people_of(session, owner) as people:
+        folder = plan_file(
+            people,
+            session.workspace,
+            file,
+            terms,
+            output or Path(terms.name),
+            schema=known,
+            tell=session.out.talk,
+        )
+    state = folder.state
     session.out.record(
         {
-            "run": str(folder.directory),
-            "model_digest": record.model_digest.hex(),
-            "size_bytes": len(done.trained.model_bytes),
-            "train_rows": record.train_rows,
-            "test_rows": record.test_rows,
-            "metrics": [f"{name} {value / 1e6:.6f}" for name, value in record.metrics],
-            "conversion": done.trained.conversion.summary(),
+            "folder": str(folder.directory),
+            "plan": state["plan"],
+            "dataset": state["dataset"],
+            "train": str(folder.part("train")),
+            "test": str(folder.part("test")),
+        }
+    )
+
+
+@command(app, "adopt")
+def adopt(
+    session: Session,
+    plan: PlanArgument,
+    model: Annotated[Path, Argument(metavar="MODEL", help="Of `cairn model convert`.")],
+    library: Annotated[str, Option(help="What fitted it: NAME==VERSION.")] = "scikit-learn",
+    script: Annotated[Path | None, Option(help="The script that fitted it.")] = None,
+) -> None:
+    """Put a model that you fitted yourself on record under a plan; for a developer."""
+    from importlib import metadata
+
+    from cairn.sdk.plans import OwnModel, People, PlanFolder, adopt_model
+
+    package, mark, version = library.partition("==")
+    if not mark:
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError as error:
+            raise UsageError(
+                f"which version of {package} was it?", f"write --library {package}==1.2.3"
+            ) from error
+    own = OwnModel(read_file(model), package, version, read_file(script) if script else b"")
+    folder = PlanFolder(plan)
+    with session.client() as client:
+        identity = adopt_model(
+            People(client, client), folder, session.workspace, own, tell=session.out.talk
+        )
+    session.out.record({"run": identity.hex(), "model": str(model)})
+
+
+@command(app, "evaluate")
+def evaluate(
+    session: Session,
+    plan: PlanArgument,
+    owner: OwnerOption = "",
+    resamples: Annotated[int, Option(min=0, help="For the confidence bounds.")] = 1_000,
+) -> None:
+    """Register the test part of a plan, score it, and put the figures on record."""
+    from cairn.learning.resampling import Resampling
+    from cairn.sdk.plans import PlanFolder, evaluate_planned
+
+    folder = PlanFolder(plan)
+    with people_of(session, owner) as people:
+        report = evaluate_planned(
+            people,
+            folder,
+            session.workspace,
+            resampling=Resampling(resamples),
+            tell=session.out.talk,
+        )
+    _print_report(session, folder, report)
+
+
+@command(app, "replay")
+def replay(
+    session: Session,
+    run: FolderArgument,
+    source: Annotated[
+        list[str] | None,
+        Option("--data", metavar="NAME[@V]=FILE", help="Its data sets, in order; none for a plan."),
+    ] = None,
+    threads: Annotated[int, Option(min=0, help="Other than recorded.")] = 0,
+    core_type: Annotated[
+        str, Option(help="As if on this kind of core, such as Haswell or Prescott.")
+    ] = "",
+) -> None:
+    """Train again from the committed data, and tell whether the model comes out the same."""
+    from cairn.learning.replay import replay as train_again
+    from cairn.sdk.datasets import committed_file, parse_label
+    from cairn.sdk.models import RunFolder
+    from cairn.sdk.plans import PLAN_FILE, PlanFolder
+    from cairn.sdk.tabular import matrix_of
+
+    folder = RunFolder(run)
+    record = folder.record()
+    files, rows = [], None
+    for text in source or ():
+        label, mark, path = text.partition("=")
+        if not mark:
+            raise UsageError(f"{text!r} names no file", "write --data NAME=FILE")
+        files.append(committed_file(session.workspace, parse_label(label), Path(path)))
+    if not files and (run / PLAN_FILE).exists():
+        planned = PlanFolder(run)
+        files = [committed_file(session.workspace, planned.train_label, planned.part("train"))]
+        test = committed_file(session.workspace, planned.test_label, planned.part("test")).read()
+        rows = matrix_of(test, planned.model().features)
+    if not files:
+        raise UsageError("replay needs the data", "give --data NAME=FILE for each data set")
+    session.out.talk(f"training {record.algorithm} again, {threads or record.threads} threads")
+    found = train_again(
+        record,
+        folder.model(),
+        files,
+        restored_recipe(record),
+        threads=threads or None,
+        core_type=core_type,
+        rows=rows,
+    )
+    session.out.record(
+        {
+            "outcome": found.verdict,
+            "in_words": found.describe(),
+            "difference_max": f"{found.difference_ppm_max / 1e6:g}",
+            "rows": found.row_count,
+            "compared": found.compared,
+            "other_than_recorded": list(found.differing),
+            "threads": found.record.threads,
+            "core_type": found.record.core_type,
+            "model_digest": found.record.model_digest.hex(),
         }
     )
 
@@ -80,6 +341,7 @@ def record(
     session: Session,
     run: FolderArgument,
     dataset: Annotated[list[str], Option("--dataset", help="The data sets, in the run's order.")],
+    plan: Annotated[str, Option(help="Id of the plan that it was made under.")] = "",
 ) -> None:
     """Put a run on record; for a developer."""
     from cairn.sdk.datasets import committed_file, parse_label
@@ -90,7 +352,8 @@ def record(
     if [one.manifest.digest for one in files] != list(stated.datasets):
         raise UsageError("the run was trained on other data sets", "name them in the run's order")
     with session.client() as client:
-        identity = record_run(client, stated, files)
+        under = find_id(client, PLANS, plan, "a plan") if plan else b""
+        identity = record_run(client, stated, files, plan=under)
     session.out.record({"run": identity.hex(), "model_digest": stated.model_digest.hex()})
 
 
@@ -120,6 +383,11 @@ def show(
         names = session.names(reader)
         identity = find_id(reader, RUNS, run, "a run")
         row = reader.require(RUNS, identity)
+        evaluations = [
+            _evaluation_line(reader, entry.record.evaluation)
+            for entry in reader.series(EVALUATION_ENTRIES)
+            if entry.record.run == identity
+        ]
     session.out.record(
         {
             "run": identity.hex(),
@@ -136,31 +404,95 @@ def show(
             "model_digest": row.model_digest.hex(),
             "code_digest": row.code_digest.hex(),
             "environment_digest": row.environment_digest.hex(),
+            "plan": row.plan.hex(),
+            "evaluations": evaluations,
         }
     )
 
 
-def _recipe(
-    name: str,
-    file: "CommittedFile",
+def _evaluation_line(reader: Reader, evaluation: bytes) -> str:
+    row = reader.require(EVALUATIONS, evaluation)
+    plan = reader.require(PLANS, row.plan)
+    judged = next(one for one in row.metrics if one.name == plan.metric)
+    blind = "blind" if row.is_blind else "not blind"
+    return (
+        f"{evaluation.hex()}: number {row.number} of plan {row.plan.hex()}, {blind}, "
+        f"{judged.name} {judged.value_ppm / 1e6:.4f} ({judged.lower_ppm / 1e6:.4f} to "
+        f"{judged.upper_ppm / 1e6:.4f}) on {row.row_count} rows"
+    )
+
+
+def _run_committed(
+    session: Session,
+    dataset: str,
+    file: Path,
+    output: Path | None,
+    settings: "TrainingSettings",
     *,
+    recipe: str,
     label: str,
     columns: tuple[str, ...],
-    test_share: float,
+    test_ppm: int,
     delay_days: int,
-) -> "Recipe":
-    if name == "tabular":
+) -> None:
+    """Train on a committed data set, and leave the run in a folder."""
+    from cairn.sdk.datasets import committed_file, parse_label
+    from cairn.sdk.models import train
+
+    if output is None:
+        raise UsageError("where shall the run be written?", "name a new folder: -o run")
+    committed = committed_file(session.workspace, parse_label(dataset), file)
+    chosen: Recipe
+    if recipe == "tabular":
+        from cairn.sdk.plans import VALIDATION_PPM
         from cairn.sdk.tabular import TabularRecipe
 
-        return TabularRecipe(label, columns, round(test_share * 1_000_000))
-    if name != "payments":
-        raise UsageError(f"there is no recipe {name!r}", "payments, or tabular")
-    from cairn.packs.payments.evaluate import PaymentRecipe, split_by_share
-    from cairn.packs.payments.records import payments_of
+        share = VALIDATION_PPM if settings.calibration != "none" else 0
+        chosen = TabularRecipe(label, columns, test_ppm, share)
+    elif recipe == "payments":
+        from cairn.packs.payments.evaluate import PaymentRecipe, split_by_share
+        from cairn.packs.payments.records import payments_of
 
-    payments = payments_of(file.read())
-    split = split_by_share(payments, train_share=1 - test_share, delay_days=delay_days)
-    return PaymentRecipe(split)
+        payments = payments_of(committed.read())
+        split = split_by_share(payments, train_share=1 - test_ppm / 1e6, delay_days=delay_days)
+        chosen = PaymentRecipe(split)
+    else:
+        raise UsageError(f"there is no recipe {recipe!r}", "payments, or tabular")
+    session.out.talk(f"training {settings.algorithm} on {dataset}")
+    folder, done = train([committed], chosen, settings, output, in_child=True)
+    record = done.record
+    session.out.record(
+        {
+            "run": str(folder.directory),
+            "model_digest": record.model_digest.hex(),
+            "size_bytes": len(done.trained.model_bytes),
+            "train_rows": record.train_rows,
+            "test_rows": record.test_rows,
+            "metrics": [f"{name} {value / 1e6:.6f}" for name, value in record.metrics],
+            "conversion": done.trained.conversion.summary(),
+        }
+    )
+
+
+def _print_report(session: Session, folder: "PlanFolder", report: "EvaluationReport") -> None:
+    state = folder.state
+    figures = {
+        name: f"{one.value:.4f} ({one.lower:.4f} to {one.upper:.4f})"
+        for name, one in report.figures.items()
+    }
+    session.out.record(
+        {
+            "folder": str(folder.directory),
+            "plan": state["plan"],
+            "run": state["run"],
+            "evaluation": state["evaluation"],
+            "test_rows": report.row_count,
+            "test_positives": report.positive_count,
+            "judged_by": report.protocol.metric,
+            "figures": figures if session.as_json else [f"{n} {v}" for n, v in figures.items()],
+            "page": str(folder.directory / "report.html"),
+        }
+    )
 
 
 def _parameter(text: str) -> tuple[str, Any]:

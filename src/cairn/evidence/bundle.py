@@ -59,6 +59,15 @@ class PaymentClaim(Record, tag="payment"):
     operation_index: PositionField
 
 
+class DecisionClaim(Record, tag="decision"):
+    """The decision was asked for, made as its receipt states, and came to what its row says.
+
+    Brings model and rule behind it, what people and executor signed, and its newest status.
+    """
+
+    decision: ObjectIdField
+
+
 class OpenedInput(Record):
     """The input of a prediction that was made elsewhere, disclosed with its salt."""
 
@@ -128,6 +137,7 @@ Claim = (
     StateClaim
     | TransactionClaim
     | PaymentClaim
+    | DecisionClaim
     | PredictionClaim
     | RowClaim
     | LiveClaim

@@ -7,7 +7,7 @@ handlers.
 from types import ModuleType
 from typing import Any
 
-from cairn.exact.features import Window
+from cairn.exact.windows import Window
 from cairn.ledger.messages import Event, Message, union_of
 from cairn.ledger.parameters import PARAMETERS
 from cairn.ledger.records import Series, Table
@@ -18,6 +18,9 @@ from cairn.modules.bank import records as bank_records
 from cairn.modules.data import events as data_events
 from cairn.modules.data import messages as data_messages
 from cairn.modules.data import records as data_records
+from cairn.modules.decisions import events as decisions_events
+from cairn.modules.decisions import messages as decisions_messages
+from cairn.modules.decisions import records as decisions_records
 from cairn.modules.identity import events as identity_events
 from cairn.modules.identity import messages as identity_messages
 from cairn.modules.identity import records as identity_records
@@ -47,6 +50,7 @@ _MESSAGE_FILES = (
     inference_messages,
     screening_messages,
     rules_messages,
+    decisions_messages,
 )
 _EVENT_FILES = (
     identity_events,
@@ -57,6 +61,7 @@ _EVENT_FILES = (
     inference_events,
     screening_events,
     rules_events,
+    decisions_events,
 )
 _RECORD_FILES = (
     identity_records,
@@ -67,6 +72,7 @@ _RECORD_FILES = (
     inference_records,
     screening_records,
     rules_records,
+    decisions_records,
 )
 
 
@@ -105,6 +111,7 @@ _OTHERS: tuple[Table[Any], ...] = (
     PARAMETERS,
     Table("screening", "payer_window", (str, bytes), Window),
     Table("screening", "payee_window", (str, bytes), Window),
+    Table("screening", "terminal_window", (str, bytes), Window),
 )
 TABLES.update((table.prefix, table) for table in _OTHERS)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cairn.evidence.bundle import (
     Claim,
+    DecisionClaim,
     ForkClaim,
     LiveClaim,
     PaymentClaim,
@@ -19,6 +20,7 @@ from cairn.evidence.bundle import (
     TransactionClaim,
 )
 from cairn.evidence.catalog import decode_body, series_of, table_of, tag_of
+from cairn.evidence.claims_decision import check_decision, step_words
 from cairn.evidence.claims_model import check_live, check_prediction
 from cairn.evidence.claims_payment import check_payment
 from cairn.evidence.claims_period import check_period
@@ -55,6 +57,8 @@ def check_claim(claim: Claim, facts: VerifiedFacts, *, replay: bool) -> Outcome:
             return _check_transaction(claim, facts)
         case PaymentClaim():
             return check_payment(claim, facts, replay=replay)
+        case DecisionClaim():
+            return check_decision(claim, facts, replay=replay)
         case PredictionClaim():
             return check_prediction(claim, facts, replay=replay)
         case RowClaim():
@@ -163,6 +167,7 @@ def _check_range(claim: RangeClaim, facts: VerifiedFacts) -> Outcome:
     if series is not None:
         listed = decoded(found.entries, found.start, series.decoder, claim.series)
     findings = [f"{count_words(len(found.entries), 'entry', 'entries')}, nothing missing"]
+    findings += step_words(listed)
     findings += [
         f"{entry.position}, {time_words(entry.time_ms)}: {record_words(entry.record)}"
         for entry in listed[:LISTED_MAX]

@@ -17,10 +17,17 @@ from cairn.evidence.people import (
 )
 from cairn.evidence.replay import Scorer, check_score
 from cairn.evidence.words import count_words, list_words, share_words, time_words
-from cairn.exact.errors import ExactError
-from cairn.exact.models import ExactModel, decode_model
+from cairn.exact.errors import ExactError, ModelInputError
+from cairn.exact.inputs import format_value
+from cairn.exact.models import ExactModel, check_row, decode_model
 from cairn.modules.data.records import DATASETS
-from cairn.modules.inference.events import FeaturesScored, PaymentScored, PredictionRecorded
+from cairn.modules.inference.events import (
+    BatchScored,
+    FeaturesScored,
+    PaymentScored,
+    PredictionRecorded,
+)
+from cairn.modules.inference.messages import ScoreBatch
 from cairn.modules.inference.records import PREDICTIONS, Prediction, input_commitment
 from cairn.modules.models.records import (
     CHUNKS,
@@ -217,7 +224,10 @@ def proved_model(facts: VerifiedFacts, version_id: bytes) -> ProvedModel:
         model = decode_model(raw)
     except (NonCanonicalError, ExactError) as error:
         raise ClaimError(f"the model's bytes are no model: {error}") from error
-    features = tuple(InputFeature(f.name, f.kind, f.scale_bits) for f in model.features)
+    features = tuple(
+        InputFeature(f.name, f.kind, f.scale_bits, f.categories, f.nullable, f.unknown_allowed)
+        for f in model.features
+    )
     if features != sealed.features:
         raise ClaimError("the model takes other inputs than were sealed with it")
     return ProvedModel(version, model, features)
@@ -292,6 +302,9 @@ def _features(
     if record.basis != "committed":
         if claim.opened is not None:
             raise ClaimError("the receipt holds the input: there is none to disclose")
+        row = None if record.basis == "derived" else _row_of_batch(claim, facts, record)
+        if row is not None:
+            return row
         kind: type[Scored] = PaymentScored if record.basis == "derived" else FeaturesScored
         scored = event_at(
             receipt,
@@ -321,11 +334,42 @@ def _features(
     return claim.opened.features
 
 
+def _row_of_batch(
+    claim: PredictionClaim, facts: VerifiedFacts, record: Prediction
+) -> tuple[int, ...] | None:
+    """Return the features of a prediction that was one row of a batch, None if it was none.
+
+    Raises:
+        ClaimError: The receipt of the batch tells of another score at this position.
+    """
+    transaction = facts.transaction(record.transaction_id)
+    operations = decode_body(transaction.envelope.body).operations
+    if record.operation_index >= len(operations):
+        raise ClaimError(f"the transaction has no operation {record.operation_index}")
+    message = operations[record.operation_index]
+    if not isinstance(message, ScoreBatch):
+        return None
+    event = event_at(
+        transaction.receipt,
+        record.operation_index,
+        BatchScored,
+        lambda e: (e.deployment, e.version) == (message.deployment, record.version),
+    )
+    place = claim.position - event.first_position
+    if message.deployment != claim.deployment or len(message.rows) != len(event.scores_ppm):
+        raise ClaimError("the batch is another one than the prediction's")
+    if not 0 <= place < len(message.rows) or event.scores_ppm[place] != record.score_ppm:
+        raise ClaimError("the receipt of the batch tells of another score")
+    return message.rows[place]
+
+
 def _input_words(model: ProvedModel | None, features: tuple[int, ...] | None) -> tuple[str, ...]:
     if model is None or features is None:
         return ()
-    if len(features) != len(model.features):
-        raise ClaimError("the input has another number of values than the model takes")
-    pairs = zip(model.features, features, strict=True)
-    told = ", ".join(f"{feature.name} {value}" for feature, value in pairs)
+    try:
+        check_row(model.model, features)
+    except ModelInputError as error:
+        raise ClaimError(f"the input does not fit the model: {error}") from error
+    pairs = zip(model.model.features, features, strict=True)
+    told = ", ".join(f"{feature.name} {format_value(feature, value)}" for feature, value in pairs)
     return (f"{count_words(len(features), 'input')}: {told}",)

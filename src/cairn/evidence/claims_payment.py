@@ -1,5 +1,6 @@
 """The claim about one payment: how it was scored and judged, and what became of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cairn.evidence.bundle import PaymentClaim
@@ -15,18 +16,20 @@ from cairn.evidence.errors import ClaimError
 from cairn.evidence.events import events_of, operation_at
 from cairn.evidence.facts import Entry, VerifiedFacts, VerifiedTransaction
 from cairn.evidence.judgement import (
-    ActingRule,
     Fired,
     Judged,
+    asserted_names,
     check_judged,
+    check_stated,
     read_events,
+    replay_explanations,
     replay_rules,
-    rule_book_before,
-    rule_words,
 )
 from cairn.evidence.outcome import Outcome
 from cairn.evidence.people import names_words, signer_words
+from cairn.evidence.reasons import condition_words, contribution_words
 from cairn.evidence.replay import Scorer, check_score
+from cairn.evidence.rulebook import ActingRule, rule_book_before, rule_words
 from cairn.evidence.words import amount_words, count_words, list_words, share_words, time_words
 from cairn.exact import rules as exact
 from cairn.ledger.messages import Event
@@ -51,6 +54,7 @@ from cairn.modules.bank.records import (
     Hold,
     HoldAction,
 )
+from cairn.modules.decisions.messages import DecideCase, DecidePayment
 
 CLOSING = (RELEASED, RETURNED, EXPIRED_SETTLED, EXPIRED_RETURNED)
 """Actions after which nothing more becomes of a hold."""
@@ -67,18 +71,19 @@ ACTION_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Payment:
-    """The payment under claim, and what its receipt says."""
+class JudgedPayment:
+    """A payment, here or for another rail, or a case, and what its receipt says of it."""
 
     transaction: VerifiedTransaction
     body: Body
     index: int
-    message: Transfer
+    message: Transfer | DecidePayment | DecideCase
     code: str
     judged: Judged
 
     @property
     def height(self) -> int:
+        """Height of its block."""
         return self.transaction.block.height
 
 
@@ -91,26 +96,26 @@ def check_payment(claim: PaymentClaim, facts: VerifiedFacts, *, replay: bool) ->
     """
     payment = _payment(claim, facts)
     book = rule_book_before(facts, height=payment.height)
-    acting = book.acting_at(payment.height)
+    acting, watching = book.acting_at(payment.height), book.watching_at(payment.height)
     findings = list(_order_words(facts, payment))
     checked = ["the receipt is the signed payment's own"]
     not_shown: list[str] = []
     is_judged = not (payment.judged.is_empty and payment.code != OK)
     if is_judged:
-        models = _models(facts, payment)
-        names = {name: tuple(f.name for f in m.features) for name, m in models.items()}
-        check_judged(payment.judged, acting, names, amount_units=payment.message.amount_units)
+        models = models_of(facts, payment)
+        check_rules(payment, acting, watching, models)
         checked.append(
             f"{count_words(len(acting), 'rule')} acted at height {payment.height}: "
             "every change of a rule before it is shown"
         )
     findings += _fate_words(facts, payment, acting)
     if is_judged:
-        findings += _score_words(facts, payment)
-        findings += _rule_findings(facts, payment, acting)
+        findings += score_words(facts, payment)
+        findings += rule_findings(facts, payment, acting, models)
+        findings += watching_words(watching)
         findings += _hold_words(facts, payment)
         checked.append("the approvals of model and rules are on record and were used for them")
-        _replay(payment, acting, models, (checked, not_shown), replay=replay)
+        replay_judgement(payment, acting, models, (checked, not_shown), replay=replay)
     if payment.judged.scores:
         not_shown.append(
             "whether the features follow from the earlier payments: the ledger derived them in its "
@@ -120,7 +125,7 @@ def check_payment(claim: PaymentClaim, facts: VerifiedFacts, *, replay: bool) ->
     return Outcome(what, tuple(findings), tuple(checked), tuple(not_shown))
 
 
-def _payment(claim: PaymentClaim, facts: VerifiedFacts) -> _Payment:
+def _payment(claim: PaymentClaim, facts: VerifiedFacts) -> JudgedPayment:
     transaction = facts.transaction(claim.transaction_id)
     body = decode_body(transaction.envelope.body)
     operation = operation_at(transaction.receipt, claim.operation_index)
@@ -130,12 +135,13 @@ def _payment(claim: PaymentClaim, facts: VerifiedFacts) -> _Payment:
     if not isinstance(message, Transfer):
         raise ClaimError("the operation is not a payment")
     judged = read_events(events_of(operation))
-    return _Payment(transaction, body, claim.operation_index, message, operation.code, judged)
+    return JudgedPayment(transaction, body, claim.operation_index, message, operation.code, judged)
 
 
-def _order_words(facts: VerifiedFacts, payment: _Payment) -> tuple[str, ...]:
+def _order_words(facts: VerifiedFacts, payment: JudgedPayment) -> tuple[str, ...]:
     """Return what was ordered, when and by whom."""
     message, block = payment.message, payment.transaction.block
+    assert isinstance(message, Transfer)
     amount = asset_words(facts, message.amount_units, message.asset)
     return (
         f"{amount} from {message.payer.hex()} to {message.payee.hex()}, "
@@ -151,7 +157,7 @@ def asset_words(facts: VerifiedFacts, amount_units: int, asset: str) -> str:
     return amount_words(amount_units, asset, 0 if row is None else row.decimals)
 
 
-def _models(facts: VerifiedFacts, payment: _Payment) -> dict[str, ProvedModel]:
+def models_of(facts: VerifiedFacts, payment: JudgedPayment) -> dict[str, ProvedModel]:
     """Return the models that scored the payment, each the one that was live.
 
     Raises:
@@ -167,7 +173,7 @@ def _models(facts: VerifiedFacts, payment: _Payment) -> dict[str, ProvedModel]:
 
 
 def _fate_words(
-    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
+    facts: VerifiedFacts, payment: JudgedPayment, acting: tuple[ActingRule, ...]
 ) -> tuple[str, ...]:
     """Return what became of the payment in its block; it is what the judgement asked for.
 
@@ -192,6 +198,7 @@ def _fate_words(
     if judged.frozen is not None or len(own) != 1:
         raise ClaimError("the receipt does not tell of one effect")
     message = payment.message
+    assert isinstance(message, Transfer)
     sides = (message.payer, message.payee, message.asset, message.amount_units)
     if decided is None:
         _check_same(own[0], TransferSettled(*sides))
@@ -216,12 +223,42 @@ def _check_same(found: Event, expected: Event) -> None:
         raise ClaimError("the receipt tells of another effect than the payment's")
 
 
+def check_rules(
+    payment: JudgedPayment,
+    acting: Sequence[ActingRule],
+    watching: Sequence[ActingRule],
+    models: Mapping[str, ProvedModel],
+) -> None:
+    """Check a judgement against the rules that acted, and what they looked at against the order.
+
+    What a payment does not state is missing.
+
+    Raises:
+        ClaimError: The receipt tells of another judgement than these rules can have given.
+    """
+    names = {name: tuple(f.name for f in m.features) for name, m in models.items()}
+    check_judged(payment.judged, acting, watching, names)
+    message, judged = payment.message, payment.judged
+    if not isinstance(message, DecideCase):
+        check_stated(judged, message.amount_units, message.asserted)
+        for name in asserted_names(acting):
+            judged.known.setdefault(name, None)
+
+
+def watching_words(watching: Sequence[ActingRule]) -> list[str]:
+    """Return which rules were in shadow."""
+    return [
+        f"rule `{one.name}` version {one.version} watched in shadow, without power"
+        for one in watching
+    ]
+
+
 def _rule_of(fired: Fired) -> tuple[str, int]:
     return fired.event.rule, fired.event.version
 
 
 def _check_hold_terms(
-    placed: HoldPlaced, decided: Fired, acting: tuple[ActingRule, ...], payment: _Payment
+    placed: HoldPlaced, decided: Fired, acting: tuple[ActingRule, ...], payment: JudgedPayment
 ) -> None:
     """Check that a hold has the terms and the score that the rule's bytes give it."""
     one = next(a for a in acting if (a.name, a.version) == _rule_of(decided))
@@ -237,7 +274,7 @@ def _check_hold_terms(
         raise ClaimError("the hold names another score than the payment has")
 
 
-def _check_hold_row(row: Hold, placed: HoldPlaced, payment: _Payment) -> None:
+def _check_hold_row(row: Hold, placed: HoldPlaced, payment: JudgedPayment) -> None:
     """Check that a hold's row is of this payment."""
     block = payment.transaction.block
     stated = (row.payer, row.payee, row.asset, row.amount_units, row.rule, row.version)
@@ -251,7 +288,8 @@ def _check_hold_row(row: Hold, placed: HoldPlaced, payment: _Payment) -> None:
         raise ClaimError("the hold's row is of another block")
 
 
-def _score_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:
+def score_words(facts: VerifiedFacts, payment: JudgedPayment) -> list[str]:
+    """Return a payment's scores and who stands behind the models, checked."""
     told = []
     for score in payment.judged.scores:
         promotions = promotions_before(facts, score.deployment, height=payment.height)
@@ -264,32 +302,37 @@ def _score_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:
     return told
 
 
-def _rule_findings(
-    facts: VerifiedFacts, payment: _Payment, acting: tuple[ActingRule, ...]
+def rule_findings(
+    facts: VerifiedFacts,
+    payment: JudgedPayment,
+    acting: tuple[ActingRule, ...],
+    models: Mapping[str, ProvedModel],
 ) -> list[str]:
+    """Return what rules found and did, why, and who put them in force; checked."""
     told = []
     for fired in payment.judged.fired:
         one = next(a for a in acting if (a.name, a.version) == _rule_of(fired))
-        true = [one.rule.condition[place] for place in fired.event.conditions if _is_at(one, place)]
-        because = list_words(
-            [
-                f"{node.operand} {node.operator} {node.threshold}"
-                for node in true
-                if isinstance(node, exact.Compare)
-            ]
+        for place in fired.event.conditions:
+            _check_place(one, place)
+        case = models.get(one.rule.scope)
+        found = condition_words(
+            one.rule,
+            fired.event.conditions,
+            fired.event.inputs,
+            () if case is None else case.features,
         )
-        values = ", ".join(
-            f"{operand} was {value}"
-            for operand, value in zip(one.operands, fired.event.inputs, strict=True)
-        )
+        because = list_words(found) if found else "its condition held"
         did = list_words(fired.event.actions) if fired.event.actions else "nothing"
-        told.append(
-            f"rule `{one.name}` version {one.version} fired: {because} ({values}); it did: {did}"
-        )
+        told.append(f"rule `{one.name}` version {one.version} fired: {because}; it did: {did}")
         if fired.labels:
             told.append(f"rule `{one.name}` wrote: {list_words(fired.labels)}")
         if fired.is_capped:
             told.append(f"the daily cap of rule `{one.name}` kept it from more")
+    told += [
+        f"largest contributions to the score of `{one.deployment}`: "
+        + contribution_words(one.contributions, models[one.deployment].features)
+        for one in payment.judged.explained
+    ]
     quiet = [
         a.name for a in acting if (a.name, a.version) not in map(_rule_of, payment.judged.fired)
     ]
@@ -300,13 +343,12 @@ def _rule_findings(
     return told
 
 
-def _is_at(one: ActingRule, place: int) -> bool:
+def _check_place(one: ActingRule, place: int) -> None:
     if not 0 <= place < len(one.rule.condition):
         raise ClaimError(f"rule {one.name} has no condition {place}")
-    return True
 
 
-def _hold_words(facts: VerifiedFacts, payment: _Payment) -> list[str]:
+def _hold_words(facts: VerifiedFacts, payment: JudgedPayment) -> list[str]:
     """Return everything that became of a hold, nothing missing; nothing if there was none.
 
     Raises:
@@ -365,8 +407,8 @@ def action_words(facts: VerifiedFacts, entry: Entry[HoldAction]) -> str:
     )
 
 
-def _replay(
-    payment: _Payment,
+def replay_judgement(
+    payment: JudgedPayment,
     acting: tuple[ActingRule, ...],
     models: dict[str, ProvedModel],
     told: tuple[list[str], list[str]],
@@ -382,9 +424,12 @@ def _replay(
     for score in judged.scores:
         check_score(Scorer(models[score.deployment].model), score.features, score.score_ppm)
     done, left = replay_rules(judged, acting)
+    by_name = {name: proved.model for name, proved in models.items()}
+    explained = replay_explanations(judged, acting, by_name)
     checked.append(
         f"computed again, with the same result: {count_words(len(judged.scores), 'score')} "
         f"from the models' bytes, {count_words(done, 'rule')} on the recorded inputs"
+        + (f", the contributions to {count_words(explained, 'score')}" if explained else "")
     )
     if left:
         not_shown.append(

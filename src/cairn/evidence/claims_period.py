@@ -23,20 +23,25 @@ from cairn.evidence.events import events_of, operation_at
 from cairn.evidence.facts import Entry, VerifiedFacts, VerifiedReceipt
 from cairn.evidence.judgement import (
     Judged,
-    RuleBook,
     check_judged,
-    deployments_of,
     read_events,
+    replay_explanations,
     replay_rules,
-    rule_book_before,
-    rule_words,
 )
 from cairn.evidence.outcome import Outcome
 from cairn.evidence.people import name_words, names_words
 from cairn.evidence.replay import Scorer, check_scores
+from cairn.evidence.rulebook import (
+    RuleBook,
+    deployments_of,
+    rule_book_before,
+    rule_words,
+    steps_words,
+)
 from cairn.evidence.words import count_words, list_words, share_words, time_words
 from cairn.ledger.messages import Event
 from cairn.ledger.receipts import OK, Receipt
+from cairn.modules.bank.errors import RefusedByRuleError
 from cairn.modules.bank.events import HoldPlaced
 from cairn.modules.bank.records import (
     HOLD_ACTION_SERIES,
@@ -44,10 +49,11 @@ from cairn.modules.bank.records import (
     HoldAction,
     HoldPlacement,
 )
+from cairn.modules.decisions.events import Decided
 from cairn.modules.inference.events import FeaturesScored, PaymentScored, PredictionRecorded
 from cairn.modules.inference.records import PREDICTIONS, Prediction
 from cairn.modules.models.records import Promotion
-from cairn.modules.rules.records import FIRINGS, Firing
+from cairn.modules.rules.records import FIRINGS, Firing, RuleChange
 
 LISTED_MAX = 50
 """Most holds that a report lists one by one."""
@@ -108,7 +114,7 @@ def check_period(claim: PeriodClaim, facts: VerifiedFacts, *, replay: bool) -> O
         )
     not_shown.append(
         "predictions of deployments that are not named and that no rule looked at; payments that "
-        "no rule fired on and no named deployment scored"
+        "no rule fired on and no named deployment scored; what rules in shadow would have done"
     )
     what = (
         f"what was decided from {time_words(claim.from_ms)} to before {time_words(claim.until_ms)}"
@@ -142,7 +148,7 @@ def _check_deployments(period: _Period) -> None:
     """Check that the claim names every deployment that a rule of the period can have looked at."""
     before = sum(1 for entry in period.book.changes if entry.time_ms < period.claim.from_ms)
     for count in range(before, len(period.book.changes) + 1):
-        for name in deployments_of(period.book.acting_after(count)):
+        for name in deployments_of(period.book.looking_after(count)):
             if name not in period.predictions:
                 raise ClaimError(f"rules of the period look at {name}, which is left out")
 
@@ -205,7 +211,7 @@ def _scored(
 
 
 def _check_judgements(period: _Period) -> None:
-    """Check each judged payment against the rules that acted, and all firings against them."""
+    """Check each judged payment and case against the rules that acted, and all firings."""
     derived: dict[Place, list[tuple[str, bytes, int]]] = {}
     for deployment, entries in period.predictions.items():
         for entry in entries:
@@ -221,12 +227,17 @@ def _check_judgements(period: _Period) -> None:
     for place in dict.fromkeys((*derived, *firings)):
         receipt = period.receipts[place[0]]
         judged = read_events(events_of(operation_at(_of(receipt), place[1])))
-        acting = period.book.acting_at(receipt.block.height)
-        scored = [(s.deployment, s.version, s.score_ppm) for s in judged.scores]
+        acting = period.book.acting_at(receipt.block.height, judged.scope)
+        watching = period.book.watching_at(receipt.block.height, judged.scope)
+        scored = [
+            (s.deployment, s.version, s.score_ppm)
+            for s in judged.scores
+            if isinstance(s, PaymentScored)
+        ]
         if sorted(scored) != sorted(derived.get(place, [])):
             raise ClaimError("a receipt has other scores than the series of predictions")
         inputs = {score.deployment: names[score.version] for score in judged.scores}
-        check_judged(judged, acting, inputs)
+        check_judged(judged, acting, watching, inputs)
         told = [(f.event.rule, f.event.version, f.event.actions) for f in judged.fired]
         listed = [
             (e.record.rule, e.record.version, e.record.actions) for e in firings.get(place, [])
@@ -256,12 +267,18 @@ def _check_holds(period: _Period) -> None:
             raise ClaimError(f"hold {record.hold.hex()}: no firing of its rule is on record")
         listed[place] = placed[0]
     for place, judged in period.judged.items():
-        decided = judged.decided
-        operation = operation_at(_of(period.receipts[place[0]]), place[1])
-        if decided is None or operation.code != OK or "hold" not in decided.event.actions:
-            continue
-        if place not in listed:
+        if _places_hold(period, place, judged) and place not in listed:
             raise ClaimError("a receipt tells of a hold that the series of holds does not have")
+
+
+def _places_hold(period: _Period, place: Place, judged: Judged) -> bool:
+    """Return whether a payment was held here; one of another rail and a case are only decided."""
+    decided = judged.decided
+    if any(isinstance(event, Decided) for event in judged.own):
+        return False
+    if operation_at(_of(period.receipts[place[0]]), place[1]).code != OK or decided is None:
+        return False
+    return "hold" in decided.event.actions
 
 
 def _replay(period: _Period, not_shown: list[str]) -> str:
@@ -286,10 +303,14 @@ def _replay(period: _Period, not_shown: list[str]) -> str:
     for version, inputs in rows.items():
         check_scores(Scorer(period.models[version].model), inputs, scores[version])
     done = left = 0
+    models = {version: proved.model for version, proved in period.models.items()}
+    explained = 0
     for place, judged in period.judged.items():
-        acting = period.book.acting_at(period.receipts[place[0]].block.height)
+        acting = period.book.acting_at(period.receipts[place[0]].block.height, judged.scope)
         again, unknown = replay_rules(judged, acting)
         done, left = done + again, left + unknown
+        by_deployment = {score.deployment: models[score.version] for score in judged.scores}
+        explained += replay_explanations(judged, acting, by_deployment)
     if closed:
         not_shown.append(
             f"the scores of {count_words(closed, 'prediction')} made elsewhere: their inputs stay "
@@ -302,8 +323,9 @@ def _replay(period: _Period, not_shown: list[str]) -> str:
         )
     return (
         f"computed again, with the same result: "
-        f"{count_words(sum(len(r) for r in rows.values()), 'score')} and "
-        f"{count_words(done, 'evaluation')} of rules"
+        f"{count_words(sum(len(r) for r in rows.values()), 'score')}, "
+        f"{count_words(done, 'evaluation')} of rules and the contributions to "
+        f"{count_words(explained, 'score')}"
     )
 
 
@@ -329,7 +351,7 @@ def _count_words(period: _Period) -> list[str]:
     )
     fired = _tally(f"`{e.record.rule}` {e.record.version}" for e in period.firings)
     told += [f"rule {name} fired {count_words(count, 'time')}" for name, count in fired.items()]
-    refused = sum(1 for entry in period.firings if "refuse" in entry.record.actions)
+    refused = sum(1 for entry in period.firings if _is_refusal(period, entry))
     told.append(f"{count_words(refused, 'payment')} refused by a rule")
     done = _tally(entry.record.action for entry in period.actions)
     for action, count in done.items():
@@ -340,6 +362,13 @@ def _count_words(period: _Period) -> list[str]:
     still_open = sum(1 for entry in period.holds if entry.record.hold not in closed)
     told.append(f"{count_words(still_open, 'hold')} of the period still open at its end")
     return told
+
+
+def _is_refusal(period: _Period, entry: Entry[Firing]) -> bool:
+    """Return whether a firing refused what would have happened without it."""
+    place = (entry.record.transaction_id, entry.record.operation_index)
+    code = operation_at(_of(period.receipts[place[0]]), place[1]).code
+    return "refuse" in entry.record.actions and code in (OK, RefusedByRuleError.code)
 
 
 def _authority_words(period: _Period) -> list[str]:
@@ -360,8 +389,9 @@ def _authority_words(period: _Period) -> list[str]:
                 told += version_words(facts, version)
             told += check_promotion(facts, deployment, promotions[: place + 1])
     rules = {}
-    for receipt in {place[0]: period.receipts[place[0]] for place in period.judged}.values():
-        for one in period.book.acting_at(receipt.block.height):
+    for judged_at, judged in period.judged.items():
+        height = period.receipts[judged_at[0]].block.height
+        for one in period.book.acting_at(height, judged.scope):
             rules[one.activation.position] = one
     for position in sorted(rules):
         told += rule_words(facts, rules[position])
@@ -376,9 +406,16 @@ def _authority_words(period: _Period) -> list[str]:
         )
         told.append(
             f"{subject}{number}: {change.action.replace('_', ' ')} by "
-            f"{name_words(facts, change.by)}{approved}, {time_words(entry.time_ms)}"
+            f"{name_words(facts, change.by)}{approved}{_steps(change)}, {time_words(entry.time_ms)}"
         )
     return told
+
+
+def _steps(change: RuleChange) -> str:
+    """Return the steps before a shadow or an activation, or the report of a back-test."""
+    if change.action == "backtested":
+        return f" (report {change.backtest_digest.hex()})"
+    return f", {steps_words(change)}" if change.action in ("shadowed", "activated") else ""
 
 
 def _hold_words(period: _Period) -> list[str]:

@@ -1,161 +1,32 @@
-"""How a payment was judged: the rules that acted at its height, and what its receipt says they did.
+"""How a payment or case was judged: what its receipt says, against the rules that acted then.
 
-The receipt of a judged payment opens with its scores, one for each deployment that the acting rules
-look at, in order of first use. Then comes for each rule that fired, higher priority first, what it
-looked at and did; or that a freeze ordered earlier in the block refuses the payment.
+The receipt of a judged payment opens with its scores, one for each deployment that rules look at,
+in order of first use: the rules that act, then those in shadow. Then comes for each rule that
+fired, higher priority first, what it looked at and did; or that a freeze ordered earlier in the
+block refuses the payment. What explains the score of a payment that a rule held or refused follows.
+The receipt of a case opens with its score, on inputs that were stated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cairn.evidence.errors import ClaimError, ReplayError
-from cairn.evidence.facts import Entry, VerifiedFacts
-from cairn.evidence.people import check_approvals, name_words, names_words, policy_words
-from cairn.evidence.words import time_words
+from cairn.evidence.rulebook import ActingRule, deployments_of
 from cairn.exact import rules as exact
-from cairn.exact.errors import ExactError
+from cairn.exact.explain import contributions
+from cairn.exact.models import ExactModel
+from cairn.exact.schema import MISSING
 from cairn.ledger.messages import Event
-from cairn.modules.inference.events import PaymentScored
+from cairn.ledger.records import Asserted
+from cairn.modules.inference.events import Explained, FeaturesScored, PaymentScored
+from cairn.modules.inference.records import CONTRIBUTIONS_MAX
 from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
-from cairn.modules.rules.records import (
-    ACTIVATION,
-    CHANGES,
-    RULES,
-    RuleChange,
-    activation_subject,
-    rule_digest,
-)
-from cairn.primitives.errors import NonCanonicalError
+from cairn.modules.screening.events import AttemptCounted
 
 FATES = ("hold", "refuse")
+ASSERTED = "asserted:"
 
-
-@dataclass(frozen=True, slots=True)
-class ActingRule:
-    """A rule's version that acts, its bytes proved and decoded."""
-
-    name: str
-    version: int
-    rule: exact.Rule
-    activation: Entry[RuleChange]
-    activation_index: int
-    """How often the rule had been activated before."""
-
-    @property
-    def operands(self) -> tuple[str, ...]:
-        """What the rule looks at, in the order of its condition."""
-        return exact.operands(self.rule)
-
-
-class RuleBook:
-    """Which rules acted at which height, from every change of a rule, the first one included."""
-
-    def __init__(self, facts: VerifiedFacts, changes: Sequence[Entry[RuleChange]]) -> None:
-        """Read the changes in order."""
-        self.changes = tuple(changes)
-        self._facts = facts
-        self._rules: dict[tuple[str, int], exact.Rule] = {}
-        self._acting: dict[int, tuple[ActingRule, ...]] = {}
-
-    def acting_at(self, height: int) -> tuple[ActingRule, ...]:
-        """Return the rules that act at a height: higher priority first, then by name."""
-        count = sum(1 for entry in self.changes if entry.record.height < height)
-        return self.acting_after(count)
-
-    def acting_after(self, count: int) -> tuple[ActingRule, ...]:
-        """Return the rules that act after the first `count` changes."""
-        if count not in self._acting:
-            self._acting[count] = self._fold(count)
-        return self._acting[count]
-
-    def _fold(self, count: int) -> tuple[ActingRule, ...]:
-        """Follow the changes: activated is on, a retired rule acts no more, one switch for all."""
-        live: dict[str, tuple[Entry[RuleChange], int]] = {}
-        is_on: dict[str, bool] = {"": True}
-        activations: dict[str, int] = {}
-        for entry in self.changes[:count]:
-            change = entry.record
-            if change.action == "activated":
-                earlier = activations.get(change.rule, 0)
-                live[change.rule] = (entry, earlier)
-                activations[change.rule] = earlier + 1
-                is_on[change.rule] = True
-            elif change.action == "retired":
-                live.pop(change.rule, None)
-            elif change.action != "submitted":
-                is_on[change.rule] = change.action == "switched_on"
-        if not is_on[""]:
-            return ()
-        acting = [
-            ActingRule(name, entry.record.version, self._open(entry.record), entry, earlier)
-            for name, (entry, earlier) in live.items()
-            if is_on[name]
-        ]
-        return tuple(sorted(acting, key=lambda one: (-one.rule.priority, one.name)))
-
-    def _open(self, change: RuleChange) -> exact.Rule:
-        """Return the rule that an activation put in force, from its row.
-
-        Raises:
-            ClaimError: Its bytes are not those that were approved, or are no rule.
-        """
-        place = (change.rule, change.version)
-        if place not in self._rules:
-            raw = self._facts.required_row(RULES, *place).raw
-            if rule_digest(raw) != change.rule_digest:
-                raise ClaimError(f"rule {change.rule} {change.version} has other bytes")
-            try:
-                rule = exact.decode_rule(raw)
-            except (NonCanonicalError, ExactError) as error:
-                raise ClaimError(f"rule {change.rule} {change.version}: {error}") from error
-            if rule.name != change.rule:
-                raise ClaimError(f"the bytes of rule {change.rule} name another rule")
-            self._rules[place] = rule
-        return self._rules[place]
-
-
-def rule_book_before(
-    facts: VerifiedFacts, *, height: int | None = None, time_ms: int = 0
-) -> RuleBook:
-    """Return the rule book with every change before a height, or else before a time.
-
-    Raises:
-        ClaimError, IncompleteRangeError: The bundle does not show them all.
-    """
-
-    def is_past(at_ms: int, record: RuleChange) -> bool:
-        return at_ms >= time_ms if height is None else record.height >= height
-
-    found = facts.stretch(CHANGES, until=is_past)
-    return RuleBook(facts, found.entries[:-1] if found.ended else found.entries)
-
-
-def deployments_of(acting: Sequence[ActingRule]) -> tuple[str, ...]:
-    """Return the deployments whose scores rules look at, each once, in order of first use."""
-    return tuple(dict.fromkeys(name for one in acting for name in exact.models(one.rule)))
-
-
-def rule_words(facts: VerifiedFacts, acting: ActingRule) -> tuple[str, ...]:
-    """Return who put a rule in force and who approved it, the approvals checked.
-
-    Raises:
-        ClaimError: The approvals that the activation names are not on record.
-    """
-    change = acting.activation.record
-    subject = activation_subject(
-        acting.name, acting.version, change.rule_digest, acting.activation_index
-    )
-    check_approvals(facts, ACTIVATION, subject, change.approvers, height=change.height)
-    return (
-        f"rule `{acting.name}` version {acting.version} (digest {change.rule_digest.hex()}) was "
-        f"put in force by {name_words(facts, change.by)} at height {change.height}, "
-        f"{time_words(acting.activation.time_ms)}",
-        f"approved by {names_words(facts, change.approvers)} under policy `{ACTIVATION}` "
-        f"(now: {policy_words(facts, ACTIVATION)})",
-    )
-
-
-# What a receipt says
+Score = PaymentScored | FeaturesScored
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +40,22 @@ class Fired:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The events of a payment's receipt, sorted by what they tell."""
+    """The events of a payment's or case's receipt, sorted by what they tell."""
 
-    scores: tuple[PaymentScored, ...]
+    scores: tuple[Score, ...]
     fired: tuple[Fired, ...]
     frozen: PayerFrozen | None
+    explained: tuple[Explained, ...]
     own: tuple[Event, ...]
-    """What the payment itself did: settled, or was held."""
-    known: dict[str, int] = field(default_factory=dict)
-    """What the rules could look at, as far as it is on record: name to value."""
+    """What the operation itself did: settled, was held, was decided."""
+    known: dict[str, int | None] = field(default_factory=dict)
+    """What the rules could look at, as far as it is on record: name to value, none for missing."""
+
+    @property
+    def scope(self) -> str:
+        """The deployment whose decision it is, empty for a payment."""
+        cases = [score.deployment for score in self.scores if isinstance(score, FeaturesScored)]
+        return cases[0] if cases else ""
 
     @property
     def is_empty(self) -> bool:
@@ -192,12 +70,15 @@ class Judged:
 
 
 def read_events(events: Sequence[Event]) -> Judged:
-    """Return a payment's events in their parts."""
+    """Return a payment's or case's events in their parts."""
     rest = list(events)
-    scores: list[PaymentScored] = []
+    if rest and isinstance(rest[0], AttemptCounted):
+        rest.pop(0)
+    scores: list[Score] = []
     fired: list[Fired] = []
+    explained: list[Explained] = []
     frozen: PayerFrozen | None = None
-    while rest and isinstance(rest[0], PaymentScored):
+    while rest and isinstance(rest[0], PaymentScored | FeaturesScored):
         scores.append(rest.pop(0))  # type: ignore[arg-type]
     if rest and isinstance(rest[0], PayerFrozen):
         frozen = rest.pop(0)  # type: ignore[assignment]
@@ -211,36 +92,39 @@ def read_events(events: Sequence[Event]) -> Judged:
             label = rest.pop(0)
             labels.append(label.label)  # type: ignore[attr-defined]
         fired.append(Fired(event, is_capped, tuple(labels)))  # type: ignore[arg-type]
-    return Judged(tuple(scores), tuple(fired), frozen, tuple(rest))
+    while rest and isinstance(rest[0], Explained):
+        explained.append(rest.pop(0))  # type: ignore[arg-type]
+    return Judged(tuple(scores), tuple(fired), frozen, tuple(explained), tuple(rest))
 
 
 def check_judged(
     judged: Judged,
     acting: Sequence[ActingRule],
-    inputs: dict[str, tuple[str, ...]],
-    *,
-    amount_units: int | None = None,
+    watching: Sequence[ActingRule],
+    inputs: Mapping[str, tuple[str, ...]],
 ) -> None:
     """Check that a receipt's judgement is one that the acting rules can have given.
 
     Args:
         judged: The events of the receipt.
-        acting: The rules that act at its height, in their order.
+        acting: The rules that act at its height on what it judges, in their order.
+        watching: Those in shadow.
         inputs: For each deployment the names of its model's inputs.
-        amount_units: The payment's amount, if it is proved too.
 
     Raises:
         ClaimError: A score or a rule is missing or too many, or two values contradict each other.
     """
-    if tuple(score.deployment for score in judged.scores) != deployments_of(acting):
-        raise ClaimError("the receipt has other scores than the acting rules look at")
+    if not judged.scope:
+        expected = deployments_of([*acting, *watching])
+        if tuple(score.deployment for score in judged.scores) != expected:
+            raise ClaimError("the receipt has other scores than the rules look at")
     for score in judged.scores:
         _learn(judged, "model:" + score.deployment, score.score_ppm)
         names = inputs[score.deployment]
         if len(names) != len(score.features):
             raise ClaimError("a score has another number of inputs than the model takes")
-        for name, value in zip(names, score.features, strict=True):
-            _learn(judged, name, value)
+        for name, stated in zip(names, score.features, strict=True):
+            _learn(judged, name, None if stated == MISSING and judged.scope else stated)
     places = {(one.name, one.version): place for place, one in enumerate(acting)}
     order = [places.get((f.event.rule, f.event.version), -1) for f in judged.fired]
     if -1 in order or order != sorted(dict.fromkeys(order)):
@@ -253,10 +137,70 @@ def check_judged(
         operands = acting[place].operands
         if len(operands) != len(one.event.inputs):
             raise ClaimError(f"rule {one.event.rule} looks at another number of values")
-        for operand, value in zip(operands, one.event.inputs, strict=True):
+        looked_at: Sequence[int | None] = one.event.inputs
+        for operand, value in zip(operands, looked_at, strict=True):
+            if value is None and not operand.startswith((ASSERTED, "input:")):
+                raise ClaimError(f"the receipt says that {operand} was missing, which it cannot be")
             _learn(judged, _name_of(operand), value)
-    if amount_units is not None and judged.known.get("amount_units", amount_units) != amount_units:
+    _check_explained(judged, acting)
+
+
+def check_stated(judged: Judged, amount_units: int, asserted: Sequence[Asserted]) -> None:
+    """Check what rules looked at against what the payment's signed message states.
+
+    Raises:
+        ClaimError: They looked at another amount or another stated number.
+    """
+    if judged.known.get("amount_units", amount_units) != amount_units:
         raise ClaimError("the amount that was judged is not the payment's")
+    stated = {ASSERTED + one.name: one.value for one in asserted}
+    for name, value in judged.known.items():
+        if name.startswith(ASSERTED) and stated.get(name) != value:
+            raise ClaimError(f"rules looked at another {name} than the payment states")
+    judged.known.update(stated)
+
+
+def asserted_names(rules: Sequence[ActingRule]) -> tuple[str, ...]:
+    """Return what rules look at among the numbers that a payment states."""
+    return tuple(dict.fromkeys(o for one in rules for o in one.operands if o.startswith(ASSERTED)))
+
+
+def _check_explained(judged: Judged, acting: Sequence[ActingRule]) -> None:
+    """Check that what is explained are scores that the deciding rule looked at."""
+    decided = judged.decided
+    allowed: tuple[str, ...] = ()
+    if decided is not None:
+        place = (decided.event.rule, decided.event.version)
+        allowed = next(one.deployments for one in acting if (one.name, one.version) == place)
+    told = tuple(one.deployment for one in judged.explained)
+    if told != tuple(name for name in allowed if name in told):
+        raise ClaimError("the receipt explains scores that no rule decided on")
+
+
+def replay_explanations(
+    judged: Judged, acting: Sequence[ActingRule], models: Mapping[str, ExactModel]
+) -> int:
+    """Compute the contributions again that a receipt states; return of how many scores.
+
+    Raises:
+        ReplayError: A model gives others, or they are missing.
+    """
+    decided = judged.decided
+    if decided is None:
+        return 0
+    place = (decided.event.rule, decided.event.version)
+    rule = next(one for one in acting if (one.name, one.version) == place)
+    told = {one.deployment: one.contributions for one in judged.explained}
+    for score in judged.scores:
+        if score.deployment not in rule.deployments:
+            continue
+        found = contributions(models[score.deployment], score.features, CONTRIBUTIONS_MAX)
+        expected = tuple((one.feature_index, one.raw) for one in found)
+        if told.get(score.deployment, ()) != expected:
+            raise ReplayError(
+                f"the model of {score.deployment} gives other contributions than the receipt states"
+            )
+    return len(told)
 
 
 def replay_rules(judged: Judged, acting: Sequence[ActingRule]) -> tuple[int, int]:
@@ -272,11 +216,12 @@ def replay_rules(judged: Judged, acting: Sequence[ActingRule]) -> tuple[int, int
     is_decided = False
     for one in acting:
         said = fired.get((one.name, one.version))
-        known = {operand: judged.known.get(_name_of(operand)) for operand in one.operands}
-        inputs = {operand: value for operand, value in known.items() if value is not None}
-        if len(inputs) < len(known):
+        names = {operand: _name_of(operand) for operand in one.operands}
+        if any(name not in judged.known for name in names.values()):
             left += 1
             continue
+        known = {operand: judged.known[name] for operand, name in names.items()}
+        inputs = {operand: value for operand, value in known.items() if value is not None}
         found = exact.evaluate(one.rule, inputs)
         if found != (said is not None, said.event.conditions if said is not None else ()):
             raise ReplayError(f"rule {one.name} {one.version} decides differently on this payment")
@@ -305,12 +250,12 @@ def _check_actions(one: ActingRule, said: Fired, *, is_decided: bool) -> None:
         raise ReplayError(f"rule {one.name} {one.version} did something else than it says")
 
 
-def _learn(judged: Judged, name: str, value: int) -> None:
+def _learn(judged: Judged, name: str, value: int | None) -> None:
     """Keep a value that is on record; it is the same wherever it stands."""
     if judged.known.setdefault(name, value) != value:
         raise ClaimError(f"the receipt gives two values of {name}")
 
 
 def _name_of(operand: str) -> str:
-    """Return what an operand names: features and fields share their names and values."""
-    return operand if operand.startswith("model:") else operand.partition(":")[2]
+    """Return what an operand names: features, fields and inputs share their names and values."""
+    return operand if operand.startswith(("model:", ASSERTED)) else operand.partition(":")[2]

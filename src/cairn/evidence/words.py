@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from cairn.primitives.encoding import Record
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS_MS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
 _TIME_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
@@ -16,6 +17,19 @@ def time_words(time_ms: int) -> str:
         return f"{time_ms} ms after 1970"
     at = _EPOCH + timedelta(milliseconds=time_ms)
     return at.strftime("%Y-%m-%d %H:%M:%S.") + f"{time_ms % 1000:03d} UTC"
+
+
+def duration_words(span_ms: int) -> str:
+    """Return a length of time in its two largest units; what is under a second in milliseconds."""
+    told = []
+    left_ms = span_ms
+    for unit, unit_ms in _UNITS_MS:
+        count, left_ms = divmod(left_ms, unit_ms)
+        if count:
+            told.append(count_words(count, unit))
+        if len(told) == 2:
+            break
+    return " ".join(told) or f"{span_ms} ms"
 
 
 def amount_words(units: int, asset: str, decimals: int) -> str:

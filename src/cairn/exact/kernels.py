@@ -1,4 +1,4 @@
-"""Compiled loops over trees; imported only where Numba is installed.
+"""Compiled loops over trees and over the input stage; imported only where Numba is installed.
 
 In perfect trees four rows are walked at a time, and for a single row four trees, because each step
 waits for the one before it while the four chains do not wait for each other. Sums stay within int64
@@ -14,6 +14,9 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+
+from cairn.exact.models import MISSING, UNKNOWN_CATEGORY
+from cairn.exact.stages import IS_EQUAL, IS_LISTED, IS_VALUE, TABLE_FIRST, StageArrays
 
 Int64s = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
@@ -131,3 +134,32 @@ def sum_sparse(
                     kept += int(node >= 0)
                 count = kept
     return sums
+
+
+@_compile
+def expand(rows: Int64s, stage: StageArrays) -> Int64s:
+    """Return the columns of rows; an input that the schema does not allow is no member."""
+    row_count, column_count = rows.shape[0], len(stage.features)
+    values = np.empty((row_count, column_count), np.int64)
+    for row in range(row_count):
+        for place in range(column_count):
+            value, kind = rows[row, stage.features[place]], stage.kinds[place]
+            if kind == IS_VALUE:
+                values[row, place] = stage.fills[place] if value == MISSING else value
+            elif kind == IS_EQUAL:
+                values[row, place] = value == stage.fills[place]
+            elif kind == IS_LISTED:
+                # Compared before anything is added to it, which could leave int64.
+                is_within = UNKNOWN_CATEGORY <= value < stage.sizes[place] - TABLE_FIRST
+                entry = TABLE_FIRST + value if is_within else 0
+                is_listed = stage.table[stage.starts[place] + entry]
+                values[row, place] = is_listed if is_within or value == MISSING else 0
+            else:
+                # The last member that is at most the value, or the first of all.
+                start, left = stage.starts[place], stage.sizes[place]
+                while left > 1:
+                    half = left // 2
+                    start = start + half if stage.members[start + half] <= value else start
+                    left -= half
+                values[row, place] = stage.members[start] == value
+    return values

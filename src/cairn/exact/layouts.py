@@ -21,6 +21,7 @@ from cairn.exact.models import (
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
+Bytes = npt.NDArray[np.uint8]
 Thresholds = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 PERFECT_DEPTH_MAX = 8
@@ -32,7 +33,7 @@ PADDED_COUNT_FREE = 2**18
 
 @dataclass(frozen=True, slots=True)
 class PerfectTrees:
-    """Trees padded to one depth; padding compares feature 0 with 0 above leaves that are equal."""
+    """Trees padded to one depth; padding compares column 0 with 0 above leaves that are equal."""
 
     depth: int
     features: npt.NDArray[np.uint16]
@@ -58,15 +59,15 @@ class SparseTrees:
     leaves: Int64s
 
 
-def lay_out(trees: Trees, feature_count: int) -> PerfectTrees | SparseTrees:
+def lay_out(trees: Trees, column_count: int) -> PerfectTrees | SparseTrees:
     """Return the faster layout for trees whose form is checked."""
-    sparse = lay_out_sparse(trees, feature_count)
+    sparse = lay_out_sparse(trees, column_count)
     padded_count = len(sparse.roots) << min(sparse.depth, PERFECT_DEPTH_MAX)
     is_small = padded_count <= max(PADDED_COUNT_FREE, 2 * len(sparse.leaves))
     return pad(sparse) if sparse.depth <= PERFECT_DEPTH_MAX and is_small else sparse
 
 
-def lay_out_sparse(trees: Trees, feature_count: int) -> SparseTrees:
+def lay_out_sparse(trees: Trees, column_count: int) -> SparseTrees:
     """Return the trees in the layout with child indexes."""
     flags = np.frombuffer(trees.leaf_flags, np.uint8)
     is_inner = np.stack((flags & LEFT_IS_LEAF == 0, flags & RIGHT_IS_LEAF == 0), axis=1)
@@ -85,7 +86,7 @@ def lay_out_sparse(trees: Trees, feature_count: int) -> SparseTrees:
     return SparseTrees(
         depth=max(tree_depths(trees)),
         roots=np.where(sizes > 0, starts, ~first_leaves).astype(np.int32),
-        features=_integers(trees.features, f"<u{feature_width(feature_count)}", np.int32),
+        features=_integers(trees.features, f"<u{feature_width(column_count)}", np.int32),
         thresholds=_integers(trees.thresholds, stored, np.int64 if stored == "<i8" else np.int32),
         children=children,
         leaves=_leaves(trees, leaf_count=len(flags) + len(sizes)),

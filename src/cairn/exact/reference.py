@@ -10,16 +10,20 @@ from typing import NamedTuple
 
 from cairn.exact.models import (
     LEFT_IS_LEAF,
+    MISSING,
     RIGHT_IS_LEAF,
+    Column,
     ExactModel,
     Linear,
     Scorecard,
     TreeColumns,
     Trees,
+    ValueColumn,
     check_row,
+    column_count,
     tree_columns,
 )
-from cairn.primitives.fixed import PPM, RAW_BITS, sigmoid_ppm
+from cairn.primitives.fixed import PPM, RAW_BITS, halving_ppm, sigmoid_ppm
 
 RAW_ONE = 1 << RAW_BITS
 """A raw output of one."""
@@ -50,7 +54,7 @@ class ReferenceScorer:
         self._model = model
         self._trees: tuple[Tree, ...] = ()
         if isinstance(model.body, Trees):
-            self._trees = unpack_trees(model.body, len(model.features))
+            self._trees = unpack_trees(model.body, column_count(model))
 
     def score(self, row: Sequence[int]) -> tuple[int, int]:
         """Return the raw output in 2^-32 and the score in parts per million.
@@ -59,13 +63,14 @@ class ReferenceScorer:
             ModelInputError: The row does not fit the input schema.
         """
         check_row(self._model, row)
+        values = column_values(self._model, row)
         body = self._model.body
         if isinstance(body, Scorecard):
-            raw = scorecard_raw(body, row)
+            raw = scorecard_raw(body, values)
         elif isinstance(body, Linear):
-            raw = linear_raw(body, row)
+            raw = linear_raw(body, values)
         else:
-            total = body.base + sum(_leaf(tree, row) for tree in self._trees)
+            total = body.base + sum(_leaf(tree, values) for tree in self._trees)
             raw = (total + body.divisor // 2) // body.divisor
         return raw, score_of_raw(raw, self._model.link)
 
@@ -78,17 +83,32 @@ def score_one_pure(model: ExactModel, row: Sequence[int]) -> tuple[int, int]:
 def score_of_raw(raw: int, link: str) -> int:
     """Return the score in parts per million of a raw output in 2^-32.
 
-    `logistic` is `primitives.fixed.sigmoid_ppm`; `identity` clips to 0..1 and rounds half up.
+    `logistic` is `primitives.fixed.sigmoid_ppm`, `isolation` is `halving_ppm`, which takes what is
+    below zero as zero; `identity` clips to 0..1 and rounds half up.
     """
     if link == "logistic":
         return sigmoid_ppm(raw)
+    if link == "isolation":
+        return halving_ppm(max(raw, 0))
     share = min(max(raw, 0), RAW_ONE)
     return (share * PPM + RAW_ONE // 2) >> RAW_BITS
 
 
-def unpack_trees(trees: Trees, feature_count: int) -> tuple[Tree, ...]:
+def column_values(model: ExactModel, row: Sequence[int]) -> Sequence[int]:
+    """Return the columns of a row that fits the input schema; without an input stage, the row."""
+    return [_column_value(column, row[column.feature]) for column in model.columns] or row
+
+
+def _column_value(column: Column, value: int) -> int:
+    if isinstance(column, ValueColumn):
+        return column.fill if value == MISSING else value
+    place = bisect_left(column.members, value)
+    return int(column.members[place : place + 1] == (value,))
+
+
+def unpack_trees(trees: Trees, column_count: int) -> tuple[Tree, ...]:
     """Return trees whose form is checked as linked nodes."""
-    columns = tree_columns(trees, feature_count)
+    columns = tree_columns(trees, column_count)
     unpacked = []
     first_node, first_leaf = 0, 0
     for size in columns.tree_sizes:
@@ -123,23 +143,23 @@ def _unpack_tree(columns: TreeColumns, first_node: int, first_leaf: int, *, size
     return made[-1]
 
 
-def _leaf(tree: Tree, row: Sequence[int]) -> int:
+def _leaf(tree: Tree, values: Sequence[int]) -> int:
     while isinstance(tree, Node):
-        tree = tree.left if row[tree.feature] <= tree.threshold else tree.right
+        tree = tree.left if values[tree.feature] <= tree.threshold else tree.right
     return tree
 
 
-def linear_raw(linear: Linear, row: Sequence[int]) -> int:
-    """Return the raw output of a linear model; `Linear` states it."""
+def linear_raw(linear: Linear, values: Sequence[int]) -> int:
+    """Return the raw output of a linear model on a row's columns; `Linear` states it."""
     total = 0
-    for entry, value in zip(linear.weights, row, strict=True):
+    for entry, value in zip(linear.weights, values, strict=True):
         total += entry.weight * min(max(value, entry.low), entry.high)
     return linear.base + (total >> linear.shift_bits)
 
 
-def scorecard_raw(card: Scorecard, row: Sequence[int]) -> int:
-    """Return the raw output of a scorecard; `Scorecard` states it."""
+def scorecard_raw(card: Scorecard, values: Sequence[int]) -> int:
+    """Return the raw output of a scorecard on a row's columns; `Scorecard` states it."""
     points = card.base_points
     for entry in card.bins:
-        points += entry.points[bisect_left(entry.upper_bounds, row[entry.feature])]
+        points += entry.points[bisect_left(entry.upper_bounds, values[entry.column])]
     return card.base + points * card.raw_per_point

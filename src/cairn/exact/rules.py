@@ -1,5 +1,8 @@
 """Rules as data: a condition over integers and what to do when it holds.
 
+A rule's scope says what it judges: payments (the scope is empty) or the decisions of one
+deployment, which the scope names.
+
 A condition is a tree of at most 64 nodes, flattened so that every node comes after its children.
 Comparisons take one operand and one integer constant; `all`, `any` and `not` join what came before.
 Evaluation always ends, touches nothing but its inputs, and is bounded by the number of nodes.
@@ -7,10 +10,15 @@ Evaluation always ends, touches nothing but its inputs, and is bounded by the nu
 Operands are named by text:
 
 - `model:NAME`: score, in parts per million, of the version that is live in deployment NAME.
-- `feature:NAME`: a derived feature, one of `features.FEATURES`.
+- `feature:NAME`: a derived feature of the payment, one of `features.FEATURES`.
 - `field:NAME`: what the payment itself says, one of `FIELDS`.
+- `asserted:NAME`: a number that whoever submits the payment states; the ledger cannot check it.
+- `input:NAME`: an input of the case that is decided, as whoever asks for the decision states it.
 
-An operand may be missing from the inputs (no version is live). A comparison of it is then unknown,
+A rule on payments looks at models, features, fields and what is asserted; a rule on decisions at
+the score of its own deployment and at the inputs of that deployment's model.
+
+An operand may be missing from the inputs (nobody stated it). A comparison of it is then unknown,
 and so is what depends on it: `all` is false if one part is false, else unknown if one is; `any` is
 true if one part is true, else unknown if one is; `not` of unknown is unknown. A rule fires only if
 its condition is true.
@@ -87,7 +95,10 @@ class Refuse(Record, tag="refuse"):
 
 
 class Freeze(Record, tag="freeze"):
-    """Stop one side of the payment from moving value until the freeze expires."""
+    """Stop one side of the payment from moving value until the freeze expires.
+
+    A rule on decisions freezes nobody: a case has no payer and no payee.
+    """
 
     party: Party
     expiry_ms: int
@@ -113,9 +124,11 @@ class Rule(Record):
     actions: tuple[Action, ...]
     """At least one: at most one hold or refusal, since a payment has one fate; freezes; emits."""
     daily_cap: int
-    """Most payments per day that the rule may hold, refuse or freeze by itself."""
+    """How often per day the rule may hold, refuse or freeze by itself."""
     priority: int = 0
     """Of two rules that fire, the higher decides the payment's fate."""
+    scope: str = ""
+    """Empty: the rule judges payments. Else the deployment whose decisions it judges."""
 
 
 class Evaluation(NamedTuple):
@@ -160,11 +173,15 @@ def check_rule(rule: Rule) -> None:
         raise RuleFormError(f"format version {rule.version} is not {FORMAT_VERSION}")
     if not is_name(rule.name):
         raise RuleFormError(f"{rule.name!r} is not a name for a rule")
-    _check_condition(rule.condition)
+    if rule.scope and not is_name(rule.scope):
+        raise RuleFormError(f"{rule.scope!r} is not a name for a deployment")
+    _check_condition(rule.condition, rule.scope)
     if not 1 <= len(rule.actions) <= ACTION_COUNT_MAX:
         raise RuleFormError(f"a rule has 1 to {ACTION_COUNT_MAX} actions")
     for action in rule.actions:
         _check_action(action)
+        if rule.scope and isinstance(action, Freeze):
+            raise RuleFormError("a rule on decisions freezes nobody")
     if len(set(rule.actions)) != len(rule.actions):
         raise RuleFormError("a rule names one action twice")
     kinds = [action_order(action) for action in rule.actions]
@@ -185,10 +202,12 @@ def action_order(action: Action) -> int:
     return 1 if isinstance(action, Freeze) else 2
 
 
-def is_operand(text: str) -> bool:
-    """Return whether a comparison may name `text`."""
+def is_operand(text: str, scope: str = "") -> bool:
+    """Return whether a comparison in a rule of this scope may name `text`."""
     kind, _, name = text.partition(":")
-    if kind == "model":
+    if scope:
+        return (kind == "model" and name == scope) or (kind == "input" and is_name(name))
+    if kind in ("model", "asserted"):
         return is_name(name)
     return (kind == "feature" and name in FEATURES) or (kind == "field" and name in FIELDS)
 
@@ -201,6 +220,11 @@ def operands(rule: Rule) -> tuple[str, ...]:
 def models(rule: Rule) -> tuple[str, ...]:
     """Return the deployments whose scores a rule looks at."""
     return tuple(name[6:] for name in operands(rule) if name.startswith("model:"))
+
+
+def case_inputs(rule: Rule) -> tuple[str, ...]:
+    """Return the inputs of a case that a rule looks at."""
+    return tuple(name[6:] for name in operands(rule) if name.startswith("input:"))
 
 
 def evaluate(rule: Rule, inputs: Mapping[str, int]) -> Evaluation:
@@ -343,13 +367,13 @@ def _compare(node: Compare, value: int | None) -> bool | None:
             return value != node.threshold
 
 
-def _check_condition(nodes: tuple[Node, ...]) -> None:
+def _check_condition(nodes: tuple[Node, ...], scope: str) -> None:
     if not 1 <= len(nodes) <= NODE_COUNT_MAX:
         raise RuleFormError(f"a condition has 1 to {NODE_COUNT_MAX} nodes, not {len(nodes)}")
     depths: list[int] = []
     for index, node in enumerate(nodes):
         if isinstance(node, Compare):
-            if not is_operand(node.operand):
+            if not is_operand(node.operand, scope):
                 raise RuleFormError(f"node {index}: {node.operand!r} is not an operand")
             depths.append(1)
             continue

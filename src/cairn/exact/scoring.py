@@ -14,9 +14,17 @@ import numpy as np
 from cairn.exact import walks
 from cairn.exact.errors import KernelUnavailableError, ModelInputError
 from cairn.exact.layouts import Int64s, PerfectTrees, lay_out
-from cairn.exact.models import ExactModel, Linear, Scorecard, Trees
+from cairn.exact.models import ExactModel, Linear, Scorecard, Trees, column_count
 from cairn.exact.reference import RAW_ONE, linear_raw, score_of_raw, scorecard_raw
-from cairn.primitives.fixed import PPM, RAW_BITS, SIGMOID_LIMIT, SIGMOID_TABLE
+from cairn.exact.stages import Stage, lay_out_stage
+from cairn.primitives.fixed import (
+    HALVING_LIMIT,
+    HALVING_TABLE,
+    PPM,
+    RAW_BITS,
+    SIGMOID_LIMIT,
+    SIGMOID_TABLE,
+)
 
 Kernel = Literal["auto", "numba", "numpy"]
 
@@ -24,6 +32,16 @@ _FRACTION_BITS = 24
 """Bits of a raw output below the step of the sigmoid's table; the table's values have as many."""
 
 _SIGMOID_TABLE = np.array(SIGMOID_TABLE, np.int64)
+
+_HALVING_FRACTION_BITS = 22
+"""Bits of a raw output below the step of the table of powers of two."""
+
+_HALVING_TABLE = np.array(HALVING_TABLE, np.int64)
+
+_STAGE_CELLS = 2**18
+"""Cells of columns that are made at a time, 2 MB, so that they stay in the cache."""
+
+_STAGE_ROWS_MIN = 64
 
 
 @cache
@@ -46,15 +64,18 @@ class Scorer:
         self.model = model
         self.kernel: Kernel = "numba" if kernel != "numpy" and has_numba() else "numpy"
         self._feature_count = len(model.features)
+        self._stage: Stage | None = None
+        if model.columns:
+            self._stage = _CompiledStage(model) if self.kernel == "numba" else Stage(model)
         self._raw: _ScorecardRaw | _LinearRaw | _TreesRaw
         if isinstance(model.body, Scorecard):
             self._raw = _ScorecardRaw(model.body)
         elif isinstance(model.body, Linear):
             self._raw = _LinearRaw(model.body)
         elif self.kernel == "numba":
-            self._raw = _CompiledTreesRaw(model.body, self._feature_count)
+            self._raw = _CompiledTreesRaw(model.body, column_count(model))
         else:
-            self._raw = _TreesRaw(model.body, self._feature_count)
+            self._raw = _TreesRaw(model.body, column_count(model))
 
     def warm_up(self) -> None:
         """Compile what this model needs, in under a second; later calls are fast."""
@@ -73,7 +94,7 @@ class Scorer:
         """
         if rows.ndim != 2 or rows.shape[1] != self._feature_count or rows.dtype != np.int64:
             raise ModelInputError(f"rows are int64 of shape (n, {self._feature_count})")
-        raw = self._raw.many(np.require(rows, requirements=("C", "W")))
+        raw = self._raw_of_rows(np.require(rows, requirements=("C", "W")))
         return raw, scores_of_raw(raw, self.model.link)
 
     def score_one(self, row: Sequence[int]) -> tuple[int, int]:
@@ -84,14 +105,26 @@ class Scorer:
         """
         if len(row) != self._feature_count:
             raise ModelInputError(f"the row has {len(row)} values, not {self._feature_count}")
-        raw = self._raw.one(row)
+        raw = self._raw.one(row if self._stage is None else self._stage.one(row))
         return raw, score_of_raw(raw, self.model.link)
+
+    def _raw_of_rows(self, rows: Int64s) -> Int64s:
+        stage = self._stage
+        if stage is None:
+            return self._raw.many(rows)
+        raw = np.empty(len(rows), np.int64)
+        step = max(_STAGE_ROWS_MIN, _STAGE_CELLS // column_count(self.model))
+        for start in range(0, len(rows), step):
+            raw[start : start + step] = self._raw.many(stage.many(rows[start : start + step]))
+        return raw
 
 
 def scores_of_raw(raw: Int64s, link: str) -> Int64s:
     """Return `reference.score_of_raw` of each raw output."""
     if link == "identity":
         return (np.clip(raw, 0, RAW_ONE) * PPM + RAW_ONE // 2) >> RAW_BITS
+    if link == "isolation":
+        return _halvings(np.clip(raw, 0, HALVING_LIMIT))
     magnitude = np.abs(np.clip(raw, -SIGMOID_LIMIT, SIGMOID_LIMIT))
     index = magnitude >> _FRACTION_BITS
     low = _SIGMOID_TABLE[index]
@@ -101,6 +134,31 @@ def scores_of_raw(raw: Int64s, link: str) -> Int64s:
     ppm = (low + (rise * fraction >> _FRACTION_BITS) + half) >> _FRACTION_BITS
     scores: Int64s = np.where(raw < 0, PPM - ppm, ppm)
     return scores
+
+
+def _halvings(raw: Int64s) -> Int64s:
+    whole, below = raw >> RAW_BITS, raw & (RAW_ONE - 1)
+    index = below >> _HALVING_FRACTION_BITS
+    low = _HALVING_TABLE[index]
+    rise = _HALVING_TABLE[index + 1] - low
+    fraction = below & ((1 << _HALVING_FRACTION_BITS) - 1)
+    value = low + (rise * fraction >> _HALVING_FRACTION_BITS)
+    half = np.int64(1 << (_FRACTION_BITS - 1))
+    scores: Int64s = (value + (half << whole)) >> (_FRACTION_BITS + whole)
+    return scores
+
+
+class _CompiledStage(Stage):
+    def __init__(self, model: ExactModel) -> None:
+        super().__init__(model)
+        from cairn.exact import kernels  # Importing Numba takes half a second.
+
+        self._arrays = lay_out_stage(model)
+        self._expand = kernels.expand
+
+    def many(self, rows: Int64s) -> Int64s:
+        values: Int64s = self._expand(rows, self._arrays)
+        return values
 
 
 class _ScorecardRaw:
@@ -116,7 +174,7 @@ class _ScorecardRaw:
         card = self._card
         points = np.full(len(rows), card.base_points, np.int64)
         for entry, bounds, bin_points in zip(card.bins, self._bounds, self._points, strict=True):
-            points += bin_points[np.searchsorted(bounds, rows[:, entry.feature], side="left")]
+            points += bin_points[np.searchsorted(bounds, rows[:, entry.column], side="left")]
         raw: Int64s = card.base + points * card.raw_per_point
         return raw
 

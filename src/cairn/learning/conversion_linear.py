@@ -50,7 +50,10 @@ def write_linear(
             return Linear(
                 base=quantise(intercept),
                 shift_bits=shift_bits,
-                weights=tuple(Weight(low, high, weight) for (low, high), weight in entries),
+                weights=tuple(
+                    Weight(low, high, weight, reference=min(max(0, low), high))
+                    for (low, high), weight in entries
+                ),
             )
     raise ConversionError(
         "weights times inputs do not fit in 64 bits",

@@ -1,4 +1,7 @@
-"""How good a ranking is: AUC, average precision, precision and recall at a budget."""
+"""How good scores are: as a ranking, as alerts at a threshold or budget, and as probabilities.
+
+`resampling` computes the same figures with confidence bounds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cairn.learning.errors import TrainingError
 
 PPM = 1_000_000
+CALIBRATION_BINS = 10
 
 Labels = NDArray[np.bool_]
 Scores = NDArray[np.float64]
@@ -95,6 +99,102 @@ def at_budget(labels: ArrayLike, scores: ArrayLike, alerts: int) -> AlertQuality
     truth, ranking = _checked(labels, scores)
     top = np.argsort(-ranking, kind="stable")[: max(0, alerts)]
     return AlertQuality(len(top), int(truth[top].sum()), int(truth.sum()))
+
+
+def at_daily_budget(
+    labels: ArrayLike, scores: ArrayLike, *, days: ArrayLike, alerts_per_day: int
+) -> AlertQuality:
+    """Return what alerting on each day's highest scores finds, among equal ones the earlier.
+
+    Args:
+        labels: 0 or 1.
+        scores: The higher, the more suspicious.
+        days: Number of each row's day.
+        alerts_per_day: How many alerts a day has at most.
+    """
+    truth, ranking = _checked(labels, scores)
+    order = np.lexsort((np.arange(len(truth)), -ranking, np.asarray(days)))
+    sorted_days = np.asarray(days)[order]
+    starts = np.flatnonzero(np.append(True, sorted_days[1:] != sorted_days[:-1]))
+    lengths = np.diff(np.append(starts, len(truth)))
+    rank_of_day = np.arange(len(truth)) - np.repeat(starts, lengths)
+    top = order[rank_of_day < alerts_per_day]
+    return AlertQuality(len(top), int(truth[top].sum()), int(truth.sum()))
+
+
+def kolmogorov_smirnov(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return the largest distance between the shares of positives and negatives above a score.
+
+    Raises:
+        TrainingError: The inputs do not fit, or one of the two classes is missing.
+    """
+    truth, ranking = _checked(labels, scores)
+    positives = int(truth.sum())
+    if not 0 < positives < len(truth):
+        raise TrainingError("a KS distance needs positives and negatives")
+    order = np.argsort(-ranking, kind="stable")
+    step_ends = np.append(np.flatnonzero(np.diff(ranking[order])), len(truth) - 1)
+    found = np.cumsum(truth[order])[step_ends]
+    others = step_ends + 1 - found
+    return float(np.abs(found / positives - others / (len(truth) - positives)).max())
+
+
+def brier_score(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the mean squared difference between probability and label; 0 is best."""
+    truth, stated = _checked(labels, probabilities)
+    return float(np.mean((stated - truth) ** 2))
+
+
+def calibration_points(
+    labels: ArrayLike, probabilities: ArrayLike, *, bins: int = CALIBRATION_BINS
+) -> list[tuple[float, float]]:
+    """Return mean probability and share of positives of bins of equal mass, by rising probability.
+
+    A bin holds `1 / bins` of the rows. Where equal probabilities span a border, each side gets its
+    part of them with the share of positives that they have together, so that the order of the rows
+    does not matter.
+    """
+    stated, came_true = _bin_sums(labels, probabilities, bins)
+    rows = len(np.asarray(labels)) / bins
+    return [(float(s / rows), float(t / rows)) for s, t in zip(stated, came_true, strict=True)]
+
+
+def calibration_error(
+    labels: ArrayLike, probabilities: ArrayLike, *, bins: int = CALIBRATION_BINS
+) -> float:
+    """Return the expected calibration error with bins of equal mass.
+
+    It is the mean, over the bins of `calibration_points`, of the distance between the mean
+    probability and the share of positives in the bin: 0 where every bin is right on average.
+    """
+    stated, came_true = _bin_sums(labels, probabilities, bins)
+    return float(np.abs(stated - came_true).sum() / len(np.asarray(labels)))
+
+
+def _bin_sums(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> tuple[Scores, Scores]:
+    """Return the sums of probabilities and of labels in each bin of equal mass."""
+    truth, stated = _checked(labels, probabilities)
+    if not len(truth):
+        raise TrainingError("calibration needs rows")
+    values, inverse, counts = np.unique(stated, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, truth, len(values))
+    edges = np.linspace(0, len(truth), bins + 1)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    sums = np.concatenate([[0.0], np.cumsum(values * counts)])
+    positives = np.concatenate([[0.0], np.cumsum(hits)])
+    return np.diff(np.interp(edges, ends, sums)), np.diff(np.interp(edges, ends, positives))
+
+
+def precision_recall_points(labels: ArrayLike, scores: ArrayLike) -> list[tuple[float, float]]:
+    """Return (recall, precision) at each step of the ranking, by rising recall."""
+    truth, ranking = _checked(labels, scores)
+    positives = int(truth.sum())
+    if not positives:
+        raise TrainingError("a precision-recall curve needs positives")
+    order = np.argsort(-ranking, kind="stable")
+    step_ends = np.append(np.flatnonzero(np.diff(ranking[order])), len(truth) - 1)
+    found = np.cumsum(truth[order])[step_ends]
+    return list(zip(found / positives, found / (step_ends + 1), strict=True))
 
 
 def threshold_for_budget(scores: ArrayLike, alerts: int) -> float:

@@ -1,5 +1,6 @@
 """The schema of a data set: which columns a file has, of which kind, and whom a row is about."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,6 +98,22 @@ class Schema:
             for c in self.columns
         ]
         return {"columns": columns, "subject": self.subject}
+
+    def to_yaml(self) -> str:
+        """Return the schema as a file that people edit, with what each kind means."""
+        lines = [
+            "# kinds: integer, decimal (with a scale: digits after the point), float64, text,",
+            "# boolean, timestamp; nullable: cells may be missing",
+            "columns:",
+        ]
+        for column in self.columns:
+            parts = [f"name: {json.dumps(column.name)}", f"kind: {column.kind.value}"]
+            parts += [f"scale: {column.scale}"] if column.scale else []
+            parts += ["nullable: true"] if column.nullable else []
+            lines.append(f"  - {{{', '.join(parts)}}}")
+        if self.subject is not None:
+            lines.append(f"subject: {json.dumps(self.subject)}")
+        return "\n".join(lines) + "\n"
 
 
 def schema_from_mapping(mapping: Mapping[str, Any]) -> Schema:

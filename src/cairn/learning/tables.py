@@ -1,17 +1,15 @@
-"""Reading a CSV or Parquet file into typed columns, strictly: what does not fit names its row.
+"""Reading CSV, JSON and Parquet into typed columns, strictly: what does not fit names its row.
 
-CSV is UTF-8 (a byte order mark is skipped) with a header line that lists the schema's columns in
-order. An empty cell is null in a nullable column, the empty text in a text column, and refused
-elsewhere. Timestamps are ISO 8601; without an offset they are UTC. Nothing is rounded: a decimal
-with more digits than its scale, or a time finer than a millisecond, is refused.
+A CSV file has a header that lists the schema's columns in order; an empty cell is null in a
+nullable column, the empty text in a text column, and refused elsewhere. An object of a JSON file
+has the schema's columns in any order; `null` or no key at all is null in a nullable column. Numbers
+of a JSON file stand as numbers or as text, times as text. How values are spelled: `values`.
 """
 
 import csv
-import datetime
 import decimal
-import math
-import re
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +17,23 @@ import numpy as np
 
 from cairn.learning.errors import DatasetError
 from cairn.learning.extras import Untyped, require
+from cairn.learning.rows import (
+    CSV_SUFFIXES,
+    JSON_SUFFIXES,
+    LINE_SUFFIXES,
+    Cell,
+    NoValue,
+    NumberText,
+    check_file,
+    csv_rows,
+    json_rows,
+)
 from cairn.learning.schemas import Column, Kind, Schema
+from cairn.learning.values import CELL_SIZE_CHARS_MAX, format_column, parse, short
+from cairn.learning.values import Value as Value
 from cairn.primitives.encoding import INT_MAX
 
-Value = int | str | bool | float | None
-"""A cell: decimals as integer units, timestamps as milliseconds since the epoch."""
-
-CELL_SIZE_CHARS_MAX = 1_000_000
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
-_DECIMAL = re.compile(r"([+-]?)([0-9]{1,19})(?:\.([0-9]{1,18}))?")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MILLISECOND = datetime.timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Table:
 
 
 def read_table(path: Path, schema: Schema, *, other_columns: bool = False) -> Table:
-    """Return the rows of the CSV or Parquet file at `path`, which must be as `schema` says.
+    """Return the rows of the CSV, JSON or Parquet file at `path`, which must be as `schema` says.
 
     Args:
         path: The file; its suffix says what it is.
@@ -60,20 +61,21 @@ def read_table(path: Path, schema: Schema, *, other_columns: bool = False) -> Ta
         DatasetError: The file is missing, empty, of another kind or encoding, has other columns,
             or a cell is not a value of its column; the message names row, line and column.
     """
-    suffix = path.suffix.lower()
-    if not path.is_file():
-        raise DatasetError(f"there is no file {path}")
-    if suffix == ".csv":
+    suffix = check_file(path)
+    if suffix in CSV_SUFFIXES:
         return _read_csv(path, schema, other_columns)
-    if suffix in (".parquet", ".pq"):
-        return _read_parquet(path, schema, other_columns)
-    raise DatasetError(f"{path.name} is neither .csv nor .parquet", "convert it to one of them")
+    if suffix in JSON_SUFFIXES:
+        return _read_json(path, schema, other_columns)
+    return _read_parquet(path, schema, other_columns)
 
 
 def write_table(path: Path, table: Table) -> None:
-    """Write `table` as CSV or Parquet, by the suffix of `path`, in the form that is read back."""
-    if path.suffix.lower() == ".csv":
+    """Write `table` as CSV, JSON or Parquet, by the suffix of `path`, as it is read back."""
+    suffix = path.suffix.lower()
+    if suffix in CSV_SUFFIXES:
         _write_csv(path, table)
+    elif suffix in JSON_SUFFIXES:
+        _write_json(path, table)
     else:
         _write_parquet(path, table)
 
@@ -85,19 +87,12 @@ def _read_csv(path: Path, schema: Schema, other_columns: bool) -> Table:
     """Return the rows of a CSV file."""
     rows: list[list[str]] = []
     lines: list[int] = []
-    width = 0
     places: list[int] = []
-    for line, row in _csv_rows(path):
+    for line, row in csv_rows(path):
         if line == 0:
             _check_names(path.name, row, schema, other_columns)
-            width = len(row)
             places = [row.index(name) for name in schema.names]
             continue
-        if len(row) != width:
-            raise DatasetError(
-                f"{path.name}, line {line}: {len(row)} cells where the header has {width}",
-                "a cell that holds a comma or a line break must be quoted",
-            )
         rows.append(row)
         lines.append(line)
     if not rows:
@@ -109,27 +104,6 @@ def _read_csv(path: Path, schema: Schema, other_columns: bool) -> Table:
             _parse_column(column, cells[place], lambda row: f"row {row} (line {lines[row]})")
         )
     return Table(schema, tuple(columns), len(rows))
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of each row, and the header with line number 0."""
-    if path.stat().st_size == 0:
-        raise DatasetError(f"{path.name} is empty", "a data set needs a header and one row")
-    csv.field_size_limit(CELL_SIZE_CHARS_MAX)
-    line = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                yield line if line == 0 else reader.line_num, row
-                line = reader.line_num
-    except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{path.name} is not UTF-8: byte {error.start} of a block after line {line}",
-            "save it as UTF-8",
-        ) from error
-    except csv.Error as error:
-        raise DatasetError(f"{path.name}, after line {line}: {error}") from error
 
 
 def _check_names(file: str, found: list[str], schema: Schema, other_columns: bool) -> None:
@@ -161,7 +135,6 @@ def _parse_column(
     """Return the values of the text `cells` of one column."""
     if column.kind is Kind.TEXT:
         return [None if column.nullable and not cell else cell for cell in cells]
-    parse = _PARSERS[column.kind]
     values: list[Value] = []
     append = values.append
     for row, cell in enumerate(cells):
@@ -169,92 +142,21 @@ def _parse_column(
             append(None)
             continue
         try:
-            append(parse(cell, column.scale))
+            append(parse(column, cell))
         except ValueError as error:
             reason = "the cell is empty and the column not nullable" if cell == "" else str(error)
-            raise DatasetError(f"{where(row)}, column {column.name!r}: {reason}") from error
+            raise DatasetError(
+                f"{where(row)}, column {column.name!r}: {reason}",
+                "mend the cell (a missing value is an empty cell), or change the column in the "
+                "schema; `cairn data quality` counts all such cells",
+            ) from error
     return values
-
-
-def _parse_integer(cell: str, _scale: int) -> int:
-    if not _INTEGER.fullmatch(cell):
-        raise ValueError(f"{_short(cell)} is not an integer")
-    return _bounded(int(cell))
-
-
-def _parse_decimal(cell: str, scale: int) -> int:
-    match = _DECIMAL.fullmatch(cell)
-    if not match:
-        raise ValueError(f"{_short(cell)} is not a decimal number")
-    sign, whole, fraction = match.groups()
-    digits = (fraction or "").rstrip("0")
-    if len(digits) > scale:
-        raise ValueError(f"{_short(cell)} has more than {scale} digits after the point")
-    units = int(whole + digits.ljust(scale, "0"))
-    return _bounded(-units if sign == "-" else units)
-
-
-def _parse_timestamp(cell: str, _scale: int) -> int:
-    try:
-        moment = datetime.datetime.fromisoformat(cell)
-    except ValueError as error:
-        raise ValueError(f"{_short(cell)} is not an ISO 8601 time") from error
-    return _milliseconds(moment)
-
-
-def _parse_boolean(cell: str, _scale: int) -> bool:
-    value = _BOOLEANS.get(cell.lower())
-    if value is None:
-        raise ValueError(f"{_short(cell)} is not true, false, 1 or 0")
-    return value
-
-
-def _parse_float(cell: str, _scale: int) -> float:
-    if not _FLOAT.fullmatch(cell):
-        raise ValueError(f"{_short(cell)} is not a finite number")
-    return _finite(float(cell))
-
-
-_PARSERS: dict[Kind, Callable[[str, int], Value]] = {
-    Kind.INTEGER: _parse_integer,
-    Kind.DECIMAL: _parse_decimal,
-    Kind.TIMESTAMP: _parse_timestamp,
-    Kind.BOOLEAN: _parse_boolean,
-    Kind.FLOAT64: _parse_float,
-}
-
-
-def _short(cell: str) -> str:
-    """Return `cell` as it stands in an error, cut to 40 characters."""
-    return repr(cell if len(cell) <= 40 else cell[:37] + "...")
-
-
-def _bounded(value: int) -> int:
-    if not -INT_MAX - 1 <= value <= INT_MAX:
-        raise ValueError(f"{value} does not fit 64 bits")
-    return value
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is not a finite number")
-    return value
-
-
-def _milliseconds(moment: datetime.datetime) -> int:
-    """Return milliseconds since the epoch; a time without offset is UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    whole, rest = divmod(moment - _EPOCH, _MILLISECOND)
-    if rest:
-        raise ValueError(f"{moment.isoformat()} is finer than a millisecond")
-    return whole
 
 
 def _write_csv(path: Path, table: Table) -> None:
     """Write a CSV file with a header, one line per row, as RFC 4180 has it."""
     columns = [
-        _format_column(column, values)
+        format_column(column, values)
         for column, values in zip(table.schema.columns, table.columns, strict=True)
     ]
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -263,32 +165,101 @@ def _write_csv(path: Path, table: Table) -> None:
         writer.writerows(zip(*columns, strict=True))
 
 
-def _format_column(column: Column, values: list[Value]) -> list[str]:
-    """Return the cells of one column as CSV text."""
-    match column.kind:
-        case Kind.DECIMAL if column.scale:
-            return [_format_decimal(value, column.scale) for value in values]
-        case Kind.TIMESTAMP:
-            return [_format_timestamp(value) for value in values]
-        case Kind.BOOLEAN:
-            return ["" if value is None else str(value).lower() for value in values]
-        case _:
-            return ["" if value is None else str(value) for value in values]
+# --- JSON ----------------------------------------------------------------------------------------
 
 
-def _format_decimal(value: Value, scale: int) -> str:
-    if value is None:
-        return ""
-    units = int(value)
-    digits = str(abs(units)).rjust(scale + 1, "0")
-    return f"{'-' if units < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
+def _read_json(path: Path, schema: Schema, other_columns: bool) -> Table:
+    """Return the rows of a JSON file."""
+    columns: tuple[list[Value], ...] = tuple([] for _ in schema.columns)
+    known = dict.fromkeys(schema.names)
+    count = 0
+    for row in json_rows(path):
+        if not other_columns and not row.cells.keys() <= known.keys():
+            unknown = next(key for key in row.cells if key not in known)
+            raise DatasetError(
+                f"row {count} (line {row.line}) has the unknown key {short(unknown)}",
+                f"the schema has: {', '.join(schema.names)}",
+            )
+        for column, values in zip(schema.columns, columns, strict=True):
+            try:
+                values.append(_json_value(column, row.cells))
+            except ValueError as error:
+                raise DatasetError(
+                    f"row {count} (line {row.line}), column {column.name!r}: {error}",
+                    "mend the value (a missing one is null), or change the column in the schema",
+                ) from error
+        count += 1
+    if not count:
+        raise DatasetError(f"{path.name} has no rows", "a data set needs at least one")
+    return Table(schema, columns, count)
 
 
-def _format_timestamp(value: Value) -> str:
-    if value is None:
-        return ""
-    moment = _EPOCH + int(value) * _MILLISECOND
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def _json_value(column: Column, cells: dict[str, Cell]) -> Value:
+    """Return the value of a column in a JSON object.
+
+    Raises:
+        ValueError: It has none; the message says why.
+    """
+    cell = cells.get(column.name)
+    if cell is None:
+        if column.nullable:
+            return None
+        reason = "is null" if column.name in cells else "is missing"
+        raise ValueError(f"the value {reason} and the column not nullable")
+    if isinstance(cell, NoValue):
+        raise ValueError(f"{cell} is not a value")
+    if isinstance(cell, bool):
+        if column.kind is not Kind.BOOLEAN:
+            raise ValueError(f"{str(cell).lower()} is not {_with_article(column.kind)}")
+        return cell
+    if column.kind is Kind.TEXT:
+        return _json_text(cell)
+    if column.kind is Kind.TIMESTAMP and isinstance(cell, NumberText):
+        raise ValueError(f"the number {short(cell)} is not an ISO 8601 time")
+    return parse(column, cell)
+
+
+def _json_text(cell: str) -> str:
+    """Return the text of a JSON string that can be written as UTF-8."""
+    if isinstance(cell, NumberText):
+        raise ValueError(f"the number {short(cell)} is not a text")
+    if len(cell) > CELL_SIZE_CHARS_MAX:
+        raise ValueError(f"a text of {len(cell)} characters, at most {CELL_SIZE_CHARS_MAX}")
+    try:
+        cell.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the text holds half a character (a lone surrogate)") from error
+    return cell
+
+
+def _with_article(kind: Kind) -> str:
+    return f"{'an' if kind.value[0] in 'ai' else 'a'} {kind.value}"
+
+
+def _write_json(path: Path, table: Table) -> None:
+    """Write an array of objects, or for `.ndjson` and `.jsonl` one object on each line."""
+    names = [json.dumps(name) for name in table.schema.names]
+    columns = [
+        _json_cells(column, values)
+        for column, values in zip(table.schema.columns, table.columns, strict=True)
+    ]
+    rows = (
+        "{" + ", ".join(f"{name}: {cell}" for name, cell in zip(names, cells, strict=True)) + "}"
+        for cells in zip(*columns, strict=True)
+    )
+    if path.suffix.lower() in LINE_SUFFIXES:
+        text = "".join(row + "\n" for row in rows)
+    else:
+        text = "[\n" + ",\n".join(rows) + "\n]\n"
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def _json_cells(column: Column, values: list[Value]) -> list[str]:
+    """Return the values of one column as JSON."""
+    cells = format_column(column, values)
+    if column.kind in (Kind.TEXT, Kind.TIMESTAMP):
+        cells = [json.dumps(cell, ensure_ascii=False) for cell in cells]
+    return ["null" if value is None else cell for value, cell in zip(values, cells, strict=True)]
 
 
 # --- Parquet -------------------------------------------------------------------------------------
@@ -301,20 +272,37 @@ def _read_parquet(path: Path, schema: Schema, other_columns: bool) -> Table:
         found = parquet.ParquetFile(path)
         _check_names(path.name, list(found.schema_arrow.names), schema, other_columns)
         table = found.read(columns=schema.names)
-    except (arrow.ArrowException, OSError) as error:
-        raise DatasetError(f"{path.name} is not a readable Parquet file: {error}") from error
-    if table.num_rows == 0:
-        raise DatasetError(f"{path.name} has no rows", "a data set needs at least one")
-    columns = []
-    for column in schema.columns:
-        chunks = table.column(column.name)
-        if chunks.null_count and not column.nullable:
-            row = chunks.is_null().to_pylist().index(True)
-            raise DatasetError(
-                f"row {row}, column {column.name!r}: the cell is null and the column not nullable"
-            )
-        columns.append(_arrow_values(arrow, column, chunks))
+        table.validate(full=True)
+        if table.num_rows == 0:
+            raise DatasetError(f"{path.name} has no rows", "a data set needs at least one")
+        columns = [
+            _parquet_column(arrow, column, table.column(column.name)) for column in schema.columns
+        ]
+    except (arrow.ArrowException, OSError, UnicodeDecodeError, OverflowError, KeyError) as error:
+        raise DatasetError(
+            f"{path.name} is not a readable Parquet file: {error}",
+            "write it again; it may have been cut off while it was copied",
+        ) from error
     return Table(schema, tuple(columns), table.num_rows)
+
+
+def parquet_names(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file; none if it is not one."""
+    arrow, parquet = require("pyarrow"), require("pyarrow.parquet")
+    try:
+        return list(parquet.read_schema(path).names)
+    except (arrow.ArrowException, OSError, UnicodeDecodeError):
+        return []
+
+
+def _parquet_column(arrow: Untyped, column: Column, chunks: Untyped) -> list[Value]:
+    """Return the values of one Parquet column, which is null only where it may be."""
+    if chunks.null_count and not column.nullable:
+        row = chunks.is_null().to_pylist().index(True)
+        raise DatasetError(
+            f"row {row}, column {column.name!r}: the cell is null and the column not nullable"
+        )
+    return _arrow_values(arrow, column, chunks)
 
 
 def _arrow_values(arrow: Untyped, column: Column, chunks: Untyped) -> list[Value]:
@@ -323,6 +311,8 @@ def _arrow_values(arrow: Untyped, column: Column, chunks: Untyped) -> list[Value
     if types.is_dictionary(chunks.type):
         chunks = chunks.cast(chunks.type.value_type)
     found = chunks.type
+    if types.is_null(found):
+        return [None] * len(chunks)
     match column.kind:
         case Kind.INTEGER if types.is_integer(found):
             return _bounded_all(column, chunks.to_pylist())
@@ -334,6 +324,9 @@ def _arrow_values(arrow: Untyped, column: Column, chunks: Untyped) -> list[Value
             return [_boolean(column, row, cell) for row, cell in enumerate(chunks.to_pylist())]
         case Kind.TIMESTAMP if types.is_timestamp(found):
             return _arrow_milliseconds(arrow, column, chunks)
+        case Kind.TIMESTAMP if types.is_date32(found):
+            days = chunks.cast(arrow.int32()).to_pylist()
+            return [None if day is None else day * _DAY_MS for day in days]
         case Kind.FLOAT64 if types.is_floating(found):
             _check_finite(column, chunks)
             return list(chunks.to_pylist())
@@ -417,9 +410,11 @@ def _units(column: Column, row: int, cell: int | decimal.Decimal | None) -> int 
     """Return an integer or `decimal.Decimal` cell as units of the column's scale."""
     if cell is None:
         return None
-    scaled = cell * 10**column.scale
-    units = int(scaled)
-    if units != scaled or not -INT_MAX - 1 <= units <= INT_MAX:
+    # The default context would round a decimal of more than 28 digits on the way.
+    with decimal.localcontext(prec=160):
+        scaled = cell * 10**column.scale
+        units, is_whole = int(scaled), int(scaled) == scaled
+    if not is_whole or not -INT_MAX - 1 <= units <= INT_MAX:
         raise DatasetError(
             f"row {row}, column {column.name!r}: {cell} is not a decimal of scale {column.scale}"
         )

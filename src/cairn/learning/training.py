@@ -2,10 +2,11 @@
 
 A run reads files only through their manifests, so it stops when a row differs. A recipe turns the
 checked tables into features and labels. The model is trained with a fixed seed and a fixed number
-of threads and converted to an exact model; its scores on the test rows give the metrics. The record
-holds what somebody needs to do the same again, and `check_reproduced` compares two runs. The same
-record gives the same bytes on the same kind of processor with the same packages; another number of
-threads or another instruction set may not, which is why the record names them.
+of threads and converted to an exact model; its scores on the test rows give the metrics, if the
+files hold any: under a plan the test rows come later, and are evaluated by `evaluation`. The record
+holds what somebody needs to do the same again, and `replay` does. The same record gives the same
+bytes on the same kind of processor with the same packages; another number of threads or another
+kind of core may not, which is why the record names them.
 
 Nothing is ever unpickled: what a run leaves is the exact model's canonical bytes and, for reading,
 LightGBM's own text.
@@ -17,7 +18,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -26,40 +27,34 @@ from numpy.typing import NDArray
 
 from cairn.exact.models import ExactModel, encode_model
 from cairn.exact.scoring import Scorer
+from cairn.learning.calibration import Platt, fit_platt, fold
 from cairn.learning.commitments import SubjectKeys
-from cairn.learning.conversion import ConversionReport, convert
+from cairn.learning.conversion import ConversionReport
 from cairn.learning.datasets import Manifest, read_committed
-from cairn.learning.errors import TrainingError
-from cairn.learning.extras import Untyped, require
-from cairn.learning.features import FeatureMatrix
+from cairn.learning.errors import MissingExtraError, TrainingError
+from cairn.learning.extras import require
+from cairn.learning.fitting import FEATURE_MAX as FEATURE_MAX
+from cairn.learning.fitting import LIBRARIES, Fit, Labels, Matrix, Parameter, exact_rows, fit_exact
+from cairn.learning.fitting import SplitRows as SplitRows
+from cairn.learning.fitting import TrainingSet as TrainingSet
+from cairn.learning.fitting import TrainingSettings as TrainingSettings
 from cairn.learning.metrics import at_budget, average_precision, ppm, roc_auc
 from cairn.learning.tables import Table
 from cairn.modules.models.records import model_digest
 from cairn.primitives.encoding import Record, encode
+from cairn.primitives.fixed import RAW_BITS
 from cairn.primitives.hashes import Digest, sha256, tagged_hash
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 ALERT_SHARES_PPM = (1_000, 5_000, 10_000)
 """Alert budgets, as shares of the test rows, at which precision and recall are recorded."""
-REFERENCE_ROWS_MAX = 50_000
-"""On how many rows the exact model is compared with its source, spread over the training rows."""
-FEATURE_MAX = 2**53
-"""Integers up to here are exact as the floats that the training libraries take."""
+VALIDATION_SPLIT = "validation"
+"""What the rows are called that a model is calibrated on."""
 
 _CODE_PACKAGES = ("exact", "learning", "primitives")
 
-Labels = NDArray[np.int64]
-Parameter = int | float | str | bool | None
-
-
-class SplitRows(Record):
-    """Rows `first_row` up to, but without, `end_row` of a data set, and what they were used for."""
-
-    dataset: int
-    """Place of the data set in the run's list."""
-    split: str
-    first_row: int
-    end_row: int
+Setting = int | str
+"""A number or a name that a recipe's outcome depends on."""
 
 
 class TrainingRecord(Record):
@@ -71,15 +66,19 @@ class TrainingRecord(Record):
     splits: tuple[SplitRows, ...]
     recipe: str
     """Name of the recipe."""
-    recipe_settings: tuple[tuple[str, int], ...]
-    """Its numbers (time limits and the like), sorted by name."""
+    recipe_settings: tuple[tuple[str, Setting], ...]
+    """Its numbers and names (time limits, the label), sorted by name."""
     code_digest: bytes
     """Digest of the sources of the recipe and of Cairn's exact, learning and primitives."""
     algorithm: str
     parameters: tuple[tuple[str, str], ...]
     """Name and JSON text of each parameter, sorted by name."""
+    calibration: str
+    """`platt`, or `none`."""
     seed: int
     threads: int
+    core_type: str
+    """Kinds of core that the linear algebra libraries were made for, as they say themselves."""
     platform: str
     """Python version, system and processor: floats differ between them."""
     environment: tuple[tuple[str, str], ...]
@@ -124,19 +123,6 @@ class CommittedFile:
         return read_committed(self.path, self.manifest, self.keys)
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """What a recipe makes of the data."""
-
-    splits: tuple[SplitRows, ...]
-
-    features: tuple[str, ...]
-    train: FeatureMatrix
-    train_labels: Labels
-    test: FeatureMatrix
-    test_labels: Labels
-
-
 class Recipe(Protocol):
     """How committed tables become features and labels; it must be deterministic."""
 
@@ -144,26 +130,14 @@ class Recipe(Protocol):
     def name(self) -> str:
         """Return the recipe's name and version."""
 
-    def settings(self) -> Mapping[str, int]:
-        """Return the numbers that the outcome depends on."""
+    def settings(self) -> Mapping[str, Setting]:
+        """Return the numbers and names that the outcome depends on."""
 
     def sources(self) -> Sequence[Path]:
         """Return the source files that define the recipe."""
 
     def build(self, tables: Sequence[Table]) -> TrainingSet:
         """Return features and labels of the checked tables."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train."""
-
-    algorithm: str = "lightgbm"
-    """`lightgbm`, `random_forest` or `logistic`."""
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    """What to set differently from `DEFAULT_PARAMETERS` of the algorithm."""
-    seed: int = 1
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -176,9 +150,11 @@ class TrainedModel:
     source_text: str
     """LightGBM's text form of the model; empty for the other algorithms."""
     test_scores_ppm: NDArray[np.int64]
-    """The exact model's scores of the test rows."""
+    """The exact model's scores of the test rows; none where the set has no test rows."""
     parameters: Mapping[str, Parameter]
     """All parameters, defaults included."""
+    calibration: Platt | None = None
+    """What was folded into the model, if it was calibrated."""
 
 
 @dataclass(frozen=True)
@@ -187,26 +163,6 @@ class TrainingRun:
 
     record: TrainingRecord
     trained: TrainedModel
-
-
-LIBRARIES = {
-    "lightgbm": "lightgbm",
-    "random_forest": "scikit-learn",
-    "logistic": "scikit-learn",
-}
-
-DEFAULT_PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
-    "lightgbm": {
-        "num_iterations": 100,
-        "num_leaves": 31,
-        "max_depth": 6,
-        "learning_rate": 0.05,
-        "min_data_in_leaf": 50,
-        "feature_fraction": 0.6,
-    },
-    "random_forest": {"n_estimators": 100, "max_depth": 12, "min_samples_leaf": 5},
-    "logistic": {"C": 1.0, "max_iter": 1000},
-}
 
 
 def run_training(
@@ -235,17 +191,19 @@ def run_training(
         parameters=tuple(
             sorted((name, json.dumps(value)) for name, value in trained.parameters.items())
         ),
+        calibration=settings.calibration,
         seed=settings.seed,
         threads=settings.threads,
+        core_type=core_type(),
         platform=_platform(),
         environment=packages,
         environment_digest=environment_digest(packages),
-        features=prepared.features,
+        features=prepared.names,
         train_rows=len(prepared.train),
         train_positives=int(prepared.train_labels.sum()),
         test_rows=len(prepared.test),
         test_positives=int(prepared.test_labels.sum()),
-        metrics=tuple(sorted(metrics_of(prepared.test_labels, trained.test_scores_ppm).items())),
+        metrics=_metrics(prepared, trained),
         source_digest=sha256(trained.source_text.encode()) if trained.source_text else b"",
         model_digest=model_digest(trained.model_bytes),
         library=library,
@@ -262,18 +220,62 @@ def train_model(prepared: TrainingSet, settings: TrainingSettings) -> TrainedMod
         ConversionError: The trained model has no exact form, or breaks a limit.
         MissingExtraError: The machine-learning extra is not installed.
     """
-    _check_set(prepared)
-    parameters = {**_defaults(settings.algorithm), **settings.parameters}
-    fitted, source_text = fit(prepared, settings, parameters)
-    model, report = convert(fitted, prepared.features, _reference_rows(prepared))
+    check_set(prepared)
+    made = fit_exact(prepared, settings)
+    platt = None
+    if settings.calibration != "none":
+        platt = _platt(made, prepared)
+        made = made.with_model(fold(made.model, platt))
+    return TrainedModel(
+        model=made.model,
+        model_bytes=encode_model(made.model),
+        conversion=made.report,
+        source_text=made.source_text,
+        test_scores_ppm=score_rows(made.model, prepared.test),
+        parameters=made.parameters,
+        calibration=platt,
+    )
+
+
+def score_rows(model: ExactModel, rows: Matrix) -> NDArray[np.int64]:
+    """Return the exact model's scores of rows as a recipe makes them, in parts per million."""
+    if not len(rows):
+        return np.empty(0, np.int64)
     # The NumPy path: it gives the same bits as the compiled one and needs no compilation.
-    _, scores = Scorer(model, kernel="numpy").score(prepared.test)
-    return TrainedModel(model, encode_model(model), report, source_text, scores, parameters)
+    scores: NDArray[np.int64] = Scorer(model, kernel="numpy").score(exact_rows(model, rows))[1]
+    return scores
+
+
+def _platt(made: Fit, prepared: TrainingSet) -> Platt:
+    if prepared.validation is None or prepared.validation_labels is None:
+        raise TrainingError(
+            "calibration needs rows that the model was not trained on",
+            "give the recipe a validation share, or calibrate with `none`",
+        )
+    scorer = Scorer(made.model, kernel="numpy")
+    raw, _ = scorer.score(exact_rows(made.model, prepared.validation))
+    return fit_platt(prepared.validation_labels, raw / 2.0**RAW_BITS)
+
+
+def _metrics(prepared: TrainingSet, trained: TrainedModel) -> tuple[tuple[str, int], ...]:
+    if not len(prepared.test):
+        return ()
+    return tuple(sorted(metrics_of(prepared.test_labels, trained.test_scores_ppm).items()))
 
 
 def parameter_bytes(record: TrainingRecord) -> bytes:
     """Return all settings of a run as the canonical bytes that the ledger's record of it holds."""
-    return encode((record.recipe, record.recipe_settings, record.algorithm, record.parameters))
+    return encode(
+        (
+            record.recipe,
+            record.recipe_settings,
+            record.algorithm,
+            record.parameters,
+            record.calibration,
+            record.core_type,
+            record.platform,
+        )
+    )
 
 
 def check_reproduced(first: TrainingRecord, second: TrainingRecord) -> None:
@@ -304,128 +306,28 @@ def metrics_of(labels: Labels, scores: NDArray[np.int64]) -> dict[str, int]:
     return metrics
 
 
-# --- fitting -------------------------------------------------------------------------------------
-
-
-def fit(
-    prepared: TrainingSet, settings: TrainingSettings, parameters: Mapping[str, Parameter]
-) -> tuple[Untyped, str]:
-    """Return the fitted model of the library and its text form.
-
-    Raises:
-        TrainingError: The library refuses a parameter.
-    """
-    fitters = {
-        "lightgbm": _fit_lightgbm,
-        "random_forest": _fit_random_forest,
-        "logistic": _fit_logistic,
-    }
-    return fitters[settings.algorithm](prepared, settings, parameters)
-
-
-def _reference_rows(prepared: TrainingSet) -> NDArray[np.float64]:
-    """Return training rows, evenly spread and with each feature's extremes, for the conversion."""
-    count = len(prepared.train)
-    step = -(-count // REFERENCE_ROWS_MAX)
-    picked = [np.arange(0, count, step), prepared.train.argmin(0), prepared.train.argmax(0)]
-    rows: FeatureMatrix = prepared.train[np.unique(np.concatenate(picked))]
-    return rows.astype(np.float64)
-
-
-def _fit_lightgbm(
-    prepared: TrainingSet, settings: TrainingSettings, parameters: Mapping[str, Parameter]
-) -> tuple[Untyped, str]:
-    lightgbm = require("lightgbm")
-    fixed: dict[str, Parameter] = {
-        "objective": "binary",
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": settings.threads,
-        "seed": settings.seed,
-        "verbosity": -1,
-    }
-    _check_free(parameters, fixed)
-    data = lightgbm.Dataset(
-        prepared.train.astype(np.float64),
-        prepared.train_labels,
-        feature_name=list(prepared.features),
-        params={"verbosity": -1},
-    )
-    try:
-        booster = lightgbm.train({**parameters, **fixed}, data)
-    except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
-        raise TrainingError(f"LightGBM refused: {error}", "see the parameters") from error
-    return booster, str(booster.model_to_string())
-
-
-def _fit_random_forest(
-    prepared: TrainingSet, settings: TrainingSettings, parameters: Mapping[str, Parameter]
-) -> tuple[Untyped, str]:
-    ensemble = require("sklearn.ensemble")
-    fixed: dict[str, Parameter] = {"random_state": settings.seed, "n_jobs": settings.threads}
-    _check_free(parameters, fixed)
-    try:
-        forest = ensemble.RandomForestClassifier(**parameters, **fixed)
-        forest.fit(prepared.train.astype(np.float64), prepared.train_labels)
-    except (ValueError, TypeError) as error:
-        raise TrainingError(f"scikit-learn refused: {error}", "see the parameters") from error
-    return forest, ""
-
-
-def _fit_logistic(
-    prepared: TrainingSet, settings: TrainingSettings, parameters: Mapping[str, Parameter]
-) -> tuple[Untyped, str]:
-    linear, pipeline = require("sklearn.linear_model"), require("sklearn.pipeline")
-    preprocessing = require("sklearn.preprocessing")
-    fixed: dict[str, Parameter] = {"random_state": settings.seed}
-    _check_free(parameters, fixed)
-    try:
-        chain = pipeline.make_pipeline(
-            preprocessing.StandardScaler(), linear.LogisticRegression(**parameters, **fixed)
-        )
-        chain.fit(prepared.train.astype(np.float64), prepared.train_labels)
-    except (ValueError, TypeError) as error:
-        raise TrainingError(f"scikit-learn refused: {error}", "see the parameters") from error
-    return chain, ""
-
-
-def _defaults(algorithm: str) -> Mapping[str, Parameter]:
-    """Return the parameters that an algorithm starts from."""
-    if algorithm not in DEFAULT_PARAMETERS:
-        raise TrainingError(
-            f"unknown algorithm {algorithm!r}", f"one of {', '.join(DEFAULT_PARAMETERS)}"
-        )
-    return DEFAULT_PARAMETERS[algorithm]
-
-
-def _check_free(parameters: Mapping[str, Parameter], fixed: Mapping[str, Parameter]) -> None:
-    """Check that no parameter sets what the run itself sets."""
-    for name in fixed:
-        if name in parameters:
-            raise TrainingError(
-                f"the parameter {name!r} is set by the run", "use its seed and threads"
-            )
-
-
-def _check_set(prepared: TrainingSet) -> None:
+def check_set(prepared: TrainingSet) -> None:
     """Check shapes, classes and ranges of what a recipe made.
 
     Raises:
         TrainingError: They do not fit together.
     """
-    width = len(prepared.features)
-    for word, rows, labels in (
+    parts: list[tuple[str, Matrix | None, Labels | None]] = [
         ("training", prepared.train, prepared.train_labels),
+        (VALIDATION_SPLIT, prepared.validation, prepared.validation_labels),
         ("test", prepared.test, prepared.test_labels),
-    ):
-        if rows.ndim != 2 or rows.shape != (len(labels), width):
+    ]
+    for word, rows, labels in parts:
+        if rows is None or labels is None or (word == "test" and not len(rows)):
+            continue
+        if rows.ndim != 2 or rows.shape != (len(labels), len(prepared.features)):
             raise TrainingError(f"the {word} rows do not fit the labels or the feature names")
         if not 0 < int(labels.sum()) < len(labels):
             raise TrainingError(
                 f"the {word} rows hold {int(labels.sum())} positives of {len(labels)}",
                 "both classes are needed; take a longer period",
             )
-        if int(np.abs(rows).max(initial=0)) > FEATURE_MAX:
+        if rows.dtype.kind == "i" and int(np.abs(rows).max(initial=0)) > FEATURE_MAX:
             raise TrainingError(f"a feature of the {word} rows is beyond 2^53")
 
 
@@ -468,3 +370,19 @@ def environment_digest(packages: Sequence[tuple[str, str]]) -> Digest:
 
 def _platform() -> str:
     return f"Python {platform.python_version()} {platform.system()} {platform.machine()}"
+
+
+def core_type() -> str:
+    """Return for which kinds of core the loaded linear algebra libraries were made.
+
+    The libraries choose at their start; the variable `OPENBLAS_CORETYPE` makes them choose another.
+    Empty where none of them says.
+    """
+    try:
+        found = require("threadpoolctl").threadpool_info()
+    except MissingExtraError:
+        return ""
+    names = [
+        f"{one['internal_api']}:{one['architecture']}" for one in found if "architecture" in one
+    ]
+    return " ".join(sorted(dict.fromkeys(names)))

@@ -1,10 +1,10 @@
-"""A block runs in passes: decode, admit, prepare, operations, end of block, roots.
+"""A block runs in passes: decode, admit, judge, operations, outcomes, end of block, roots.
 
 `Ledger.execute` is a pure function of the head, the rows it reads and the block. Only declared
 refusals become receipts; any other exception leaves it, and the node stops before it commits.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from cairn.ledger.errors import (
     Rejection,
     UnknownParameterError,
 )
-from cairn.ledger.hooks import AdmittedOperation, Allow, Judgement
+from cairn.ledger.hooks import AdmittedOperation, Allow, JudgedOutcome, Judgement
 from cairn.ledger.module import MessageSpec, Registry
 from cairn.ledger.parameters import (
     BLOCK_COST_MAX,
@@ -111,6 +111,7 @@ class Ledger:
         assert key_speaks is not None, "no module says which keys speak for an account"
         self._key_speaks = key_speaks
         self._prepare = registry.hook("prepare_block")
+        self._after = registry.hook("after_operations")
         self._charge_fee = registry.hook("charge_fee")
         self._movement_price = registry.hook("movement_price")
         self._price_block = registry.hook("price_block")
@@ -184,12 +185,15 @@ class Ledger:
             WorkingState(reader), chain_id=head.chain_id, height=block.height, time_ms=block.time_ms
         )
         runs, receipts, results = self._admit(context, block)
-        self._judge(context, runs)
+        remembered = self._judge(context, runs)
+        outcomes: dict[int, Receipt] = {}
         for position, run in runs.items():
-            receipt = self._run(context, run)
+            receipt = outcomes[position] = self._run(context, run)
             receipts[position] = encode(receipt)
             code = RESULT_OK if receipt.code == OK else RESULT_REFUSED
             results[position] = Result(code, leaf_hash(receipts[position]), receipt.cost)
+        if self._after is not None:
+            self._after(context, _outcomes(remembered, outcomes))
         self._end_block(context, receipts, results)
         result = self._roots(head, reader, context, block=block, receipts=receipts, results=results)
         _index_transactions(block, runs, result.changes)
@@ -222,8 +226,13 @@ class Ledger:
             results.append(Result(RESULT_OK, b"", 0))
         return runs, receipts, results
 
-    def _judge(self, context: Context, runs: dict[int, _Run]) -> None:
-        """Give every movement of the block its verdict, before any operation runs."""
+    def _judge(
+        self, context: Context, runs: dict[int, _Run]
+    ) -> list[tuple[AdmittedOperation, Judgement]]:
+        """Give every movement of the block its verdict, before any operation runs.
+
+        Returns the operations whose judgements have a memo.
+        """
         operations: list[AdmittedOperation] = []
         moving = False
         for position, run in runs.items():
@@ -248,13 +257,17 @@ class Ledger:
                         movement,
                     )
                 )
+        remembered: list[tuple[AdmittedOperation, Judgement]] = []
         if self._prepare is None or not moving:
-            return
+            return remembered
         judgements = self._prepare(context, operations)
         for operation, judgement in zip(operations, judgements, strict=True):
             if operation.movement is not None:
                 run = runs[operation.transaction_index]
                 run.judgements[operation.operation_index] = judgement
+                if judgement is not None and judgement.memo is not None:
+                    remembered.append((operation, judgement))
+        return remembered
 
     def _run(self, block_context: Context, run: _Run) -> Receipt:
         """Run one admitted transaction and return its receipt."""
@@ -400,6 +413,20 @@ def _undone(run: _Run, refused: int, receipt: OperationReceipt) -> list[Operatio
     ]
     outcomes[refused] = receipt
     return outcomes
+
+
+def _outcomes(
+    remembered: Sequence[tuple[AdmittedOperation, Judgement]], receipts: Mapping[int, Receipt]
+) -> list[JudgedOutcome]:
+    """Return what became of the operations whose judgements have a memo, in block order."""
+    return [
+        JudgedOutcome(
+            operation,
+            judgement,
+            receipts[operation.transaction_index].operations[operation.operation_index].code,
+        )
+        for operation, judgement in remembered
+    ]
 
 
 def _handle(spec: MessageSpec, context: Context, message: Any) -> str:

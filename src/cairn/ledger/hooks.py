@@ -2,14 +2,16 @@
 
 The ledger knows hooks, not scoring. Every operation that moves value declares its movement; before
 any operation runs, `prepare_block` judges all movements of the block at once, and the verdict is in
-the operation's context when its handler runs. A movement without a verdict is a fault.
+the operation's context when its handler runs. A movement without a verdict is a fault. When all
+operations have run, `after_operations` hears what became of those that the judging hook asked for.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cairn.ledger.messages import Message
+from cairn.ledger.records import Asserted as Asserted
 from cairn.primitives.encoding import Record
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ class Movement(Record):
     amount_units: int
     booked_at_ms: int
     """When the payment was booked, as the signer states it; windows use this time."""
+    terminal: bytes = b""
+    """Where the payment was made, 20 bytes; empty if there is no such place."""
+    asserted: tuple[Asserted, ...] = ()
+    """What the submitter states about it; rules see it apart from what the ledger derives."""
+    elsewhere: bool = False
+    """Whether the value settles on another rail: then nobody knows here what the payer has."""
 
 
 class Allow(Record, tag="allow"):
@@ -78,12 +86,30 @@ class Judgement:
 
     verdict: Verdict
     events: tuple[bytes, ...] = ()
+    memo: Any = None
+    """What the judging hook wants back when the operations have run; None for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedOutcome:
+    """What became of an operation whose judgement has a memo."""
+
+    operation: AdmittedOperation
+    judgement: Judgement
+    code: str
+    """That of the operation's receipt: `ok` if it took effect, else why it did not."""
 
 
 PrepareBlock = Callable[["Context", Sequence[AdmittedOperation]], list[Judgement | None]]
 """Return one judgement for each operation with a movement, None for every other.
 
 What the hook writes stays written whatever becomes of the operations: attempts count.
+"""
+
+AfterOperations = Callable[["Context", Sequence[JudgedOutcome]], None]
+"""Do what follows from what became of judged operations, in block order, before the block's end.
+
+Only operations whose judgements have a memo are told of; with none the hook is called all the same.
 """
 
 MovementPrice = Callable[["Context"], int]

@@ -5,8 +5,11 @@ refused by the field's bounds (the transaction is malformed) or by `validate` (t
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Union
 
+from cairn.ledger.errors import InvalidMessageError
+from cairn.ledger.records import Asserted
 from cairn.primitives.encoding import Record
 
 
@@ -23,6 +26,19 @@ class Message(Record):
 
 class Event(Record):
     """A fact in the past tense that a receipt records; subclasses give their tag as messages do."""
+
+
+def check_stated(terminal: bytes, asserted: Sequence[Asserted]) -> None:
+    """Check what a submitter states beside a payment itself.
+
+    Raises:
+        InvalidMessageError: The terminal is no id; the numbers are not sorted by name, each once.
+    """
+    if len(terminal) not in (0, 20):
+        raise InvalidMessageError("a terminal has 20 bytes, or there is none")
+    names = [one.name for one in asserted]
+    if any(name >= following for name, following in pairwise(names)):
+        raise InvalidMessageError("stated numbers are sorted by name, each once")
 
 
 def union_of(types: Sequence[type[Record]]) -> Any:

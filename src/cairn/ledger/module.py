@@ -6,6 +6,7 @@ from typing import Any
 
 from cairn.ledger.changes import StateReader
 from cairn.ledger.hooks import (
+    AfterOperations,
     ChargeFee,
     EndBlock,
     KeySpeaks,
@@ -79,6 +80,7 @@ class Module:
     movement_price: MovementPrice | None = None
     price_block: PriceBlock | None = None
     prepare_block: PrepareBlock | None = None
+    after_operations: AfterOperations | None = None
     end_block: EndBlock | None = None
     next_due: NextDue | None = None
     key_speaks: KeySpeaks | None = None

@@ -30,6 +30,12 @@ TimeMsField = Annotated[int, Meta(ge=0, le=2**53)]
 HeightField = Annotated[int, Meta(ge=0, le=2**53)]
 ScoreField = Annotated[int, Meta(ge=0, le=1_000_000)]
 """A score or share in parts per million."""
+TerminalField = Annotated[bytes, Meta(max_length=20)]
+"""Id of the terminal where a payment was made, 20 bytes; empty if there is none."""
+StatedField = Annotated[int, Meta(gt=-(2**63), le=2**63 - 1)]
+"""A stated number; the smallest integer stands for one that is missing."""
+ASSERTED_MAX = 16
+"""Most numbers that are stated about one payment."""
 
 
 def key_part(part: KeyPart) -> bytes:
@@ -67,6 +73,17 @@ def describe_key(key: bytes) -> str:
 def _shown(part: bytes) -> str:
     text = part.decode("ascii", errors="replace")
     return text if part.isascii() and text.isprintable() else part.hex()
+
+
+class Asserted(Record):
+    """A number that the submitter of a payment states about it; the ledger cannot check it."""
+
+    name: NameField
+    value: StatedField
+
+
+AssertedField = Annotated[tuple[Asserted, ...], Meta(max_length=ASSERTED_MAX)]
+"""Sorted by name, each once."""
 
 
 class Table(Generic[RecordT]):

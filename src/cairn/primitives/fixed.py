@@ -20,6 +20,19 @@ product, stays below 2^58):
     low, high = table[index], table[index + 1]
     ppm       = (low + ((high - low) * fraction >> 24) + 2**23) >> 24
     result    = where(raw < 0, PPM - ppm, ppm)
+
+`halving_ppm` is 2^-x on integers, the score of an isolation forest. The whole part of x shifts, for
+the rest it interpolates linearly between 1,025 table values 1/1024 apart, held as ppm at 2^-24, and
+rounds half up once; from x = 22 on it is 0. It is monotone, and the largest error is below 0.56
+ppm: 0.50 from rounding and, at x = 0, 0.06 from the interpolation ((1/1024)^2 / 8 * ln(2)^2).
+To vectorise it, again without leaving int64 (the product stays below 2^56):
+
+    clipped   = minimum(maximum(raw, 0), HALVING_LIMIT)
+    whole     = clipped >> 32
+    index     = clipped >> 22 & 1023
+    fraction  = clipped & (2**22 - 1)
+    low, high = table[index], table[index + 1]
+    result    = (low + ((high - low) * fraction >> 22) + (2**23 << whole)) >> (24 + whole)
 """
 
 from enum import Enum
@@ -154,21 +167,29 @@ SIGMOID_LIMIT = (_TABLE_INPUT_MAX << RAW_BITS) - 1
 """Raw outputs are clipped to plus and minus this before the table is read."""
 
 
-def _make_sigmoid_table() -> tuple[int, ...]:
-    """Return round(PPM * 2^24 / (1 + e^-x)) for x = 0, 1/256, 2/256 … 16."""
-    bits = 160
-    one = 1 << bits
-    # e^(-1/256) by its alternating series; a term vanishes after about twenty.
-    decay, term, order = one, one, 0
+_TABLE_BITS = 160
+"""Fractional bits of the integers that tables are computed with."""
+
+
+def _exp_of_negative(exponent: int) -> int:
+    """Return e^-x by its alternating series, for 0 < x < 1; both at 2^-160."""
+    power = term = 1 << _TABLE_BITS
+    order = 0
     while term:
         order += 1
-        term = term // (order << _STEP_BITS)
-        decay += -term if order & 1 else term
+        term = (term * exponent >> _TABLE_BITS) // order
+        power += -term if order & 1 else term
+    return power
+
+
+def _make_sigmoid_table() -> tuple[int, ...]:
+    """Return round(PPM * 2^24 / (1 + e^-x)) for x = 0, 1/256, 2/256 … 16."""
+    one = power = 1 << _TABLE_BITS
+    decay = _exp_of_negative(one >> _STEP_BITS)
     table = []
-    power = one
     for _ in range((_TABLE_INPUT_MAX << _STEP_BITS) + 1):
         table.append(round_half_even_div(PPM * one << _VALUE_BITS, one + power))
-        power = power * decay >> bits
+        power = power * decay >> _TABLE_BITS
     return tuple(table)
 
 
@@ -191,3 +212,51 @@ def sigmoid_ppm(raw: int) -> int:
     value = low + (rise * (magnitude & _FRACTION_MASK) >> _FRACTION_BITS)
     ppm = (value + _VALUE_HALF) >> _VALUE_BITS
     return PPM - ppm if raw < 0 else ppm
+
+
+_HALVING_STEP_BITS = 10
+"""The table holds the function at multiples of 2^-10, from 0 to 1."""
+
+_HALVING_FRACTION_BITS = RAW_BITS - _HALVING_STEP_BITS
+_HALVING_FRACTION_MASK = (1 << _HALVING_FRACTION_BITS) - 1
+_HALVING_INDEX_MASK = (1 << _HALVING_STEP_BITS) - 1
+_HALVING_INPUT_MAX = 22
+
+HALVING_LIMIT = (_HALVING_INPUT_MAX << RAW_BITS) - 1
+"""Raw outputs above this count as this, at which the function is 0 ppm."""
+
+
+def _make_halving_table() -> tuple[int, ...]:
+    """Return round(PPM * 2^24 * 2^-x) for x = 0, 1/1024, 2/1024 … 1."""
+    one = power = 1 << _TABLE_BITS
+    # ln(2) is the sum of 1 / (k * 2^k).
+    ln2 = sum((one >> order) // order for order in range(1, _TABLE_BITS + 1))
+    decay = _exp_of_negative(ln2 >> _HALVING_STEP_BITS)
+    table = []
+    for _ in range((1 << _HALVING_STEP_BITS) + 1):
+        table.append(round_half_even_div(PPM * power << _VALUE_BITS, one))
+        power = power * decay >> _TABLE_BITS
+    return tuple(table)
+
+
+HALVING_TABLE = _make_halving_table()
+"""The table that `halving_ppm` interpolates, 1,025 values of ppm at 2^-24."""
+
+
+def halving_ppm(raw: int) -> int:
+    """Return 2^-x in parts per million, 0 to 1,000,000, for x = `raw` * 2^-32, not negative.
+
+    The module's docstring states the algorithm, its error and how to vectorise it.
+
+    Raises:
+        FixedPointError: `raw` is negative or does not fit in 64 bits.
+    """
+    if raw < 0:
+        raise FixedPointError("2^-x is within one only where x is not negative")
+    clipped = min(check_int64(raw), HALVING_LIMIT)
+    whole = clipped >> RAW_BITS
+    index = clipped >> _HALVING_FRACTION_BITS & _HALVING_INDEX_MASK
+    low = HALVING_TABLE[index]
+    rise = HALVING_TABLE[index + 1] - low
+    value = low + (rise * (clipped & _HALVING_FRACTION_MASK) >> _HALVING_FRACTION_BITS)
+    return (value + (_VALUE_HALF << whole)) >> (_VALUE_BITS + whole)

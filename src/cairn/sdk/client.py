@@ -36,8 +36,9 @@ same message for one account at the same time sign two transactions, not one tra
 
 import queue
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Literal
 
 from cairn.engine.base import Outcome
 from cairn.evidence.trust import Trust
@@ -54,11 +55,15 @@ from cairn.ledger.transactions import (
     sign_transaction,
     transaction_id,
 )
+from cairn.modules.decisions.events import ExecutionReported
 from cairn.node.api import SUBMIT_TRANSACTIONS_MAX, Connection
 from cairn.primitives.encoding import encode
 from cairn.primitives.signatures import SigningKey
+from cairn.sdk import decisions, predictions
+from cairn.sdk.decisions import Decision, Payment
 from cairn.sdk.errors import PendingError, ProtocolError, UsageError
 from cairn.sdk.outcomes import Final, OperationOutcome, open_receipt
+from cairn.sdk.predictions import Prediction, Row
 from cairn.sdk.reading import Reader
 from cairn.sdk.refusals import rejected
 
@@ -144,6 +149,66 @@ class Client(Reader):
                 part = batches[start : start + SUBMIT_TRANSACTIONS_MAX]
                 finals += self._submit_on(lane, part, mode)
         return finals
+
+    def predict(self, deployment: str, rows: Sequence[Row]) -> list[Prediction]:
+        """Score rows with the version that is live, in as few transactions as hold them.
+
+        Raises:
+            NotFoundError: There is no such deployment, or nothing is live in it.
+            UsageError: A row does not fit the model; it names row and column, nothing was sent.
+            RejectedError, PendingError, UnavailableError, ProtocolError, NodeFaultError: As
+                `submit`.
+        """
+        return predictions.predict(self, deployment, rows)
+
+    def predict_stream(
+        self, deployment: str, rows: Iterable[Row], *, batch: int = 256
+    ) -> Iterator[Prediction]:
+        """Yield the score of each row of a stream in order, while rows are still coming.
+
+        Raises:
+            Errors as `predict`; what came before the row at fault is scored.
+        """
+        return predictions.predict_stream(self, deployment, rows, batch=batch)
+
+    def decide_payment(self, payment: Payment, *, executor: bytes) -> Decision:
+        """Ask whether a payment may settle on another rail; return the answer with its reasons.
+
+        Raises:
+            Errors as `submit`.
+        """
+        return decisions.decide_payment(self, payment, executor)
+
+    def decide_case(
+        self,
+        deployment: str,
+        case: Mapping[str, Any] | Sequence[Any],
+        *,
+        executor: bytes,
+        reference: bytes = bytes(32),
+    ) -> Decision:
+        """Ask for a decision on a case that a deployment's model scores; return the answer.
+
+        Raises:
+            NotFoundError: There is no such deployment, or nothing is live in it.
+            UsageError: The case does not fit the model; it names the column.
+            Errors as `submit`.
+        """
+        return decisions.decide_case(self, deployment, case, executor, reference)
+
+    def report_execution(
+        self,
+        decision: Decision | bytes,
+        done: Literal["executed", "stopped"],
+        *,
+        acted_ms: int | None = None,
+    ) -> ExecutionReported:
+        """State what was done about a decision; return what the ledger makes of it.
+
+        Raises:
+            Errors as `submit`.
+        """
+        return decisions.report_execution(self, decision, done, acted_ms)
 
     @contextmanager
     def _lane(self) -> Iterator[int]:

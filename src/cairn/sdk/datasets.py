@@ -28,11 +28,12 @@ from cairn.learning.tables import read_table
 from cairn.learning.training import CommittedFile
 from cairn.modules.data.events import DatasetRegistered
 from cairn.modules.data.messages import RegisterDataset
-from cairn.modules.data.records import DATASETS, Dataset
+from cairn.modules.data.records import DATASETS, Dataset, Quality
 from cairn.primitives.encoding import Decoder, encode
 from cairn.primitives.ids import is_name
 from cairn.sdk.client import Client
-from cairn.sdk.errors import NotFoundError, UsageError
+from cairn.sdk.errors import NotFoundError, RejectedError, UsageError
+from cairn.sdk.quality import explain_refusal
 from cairn.sdk.reading import Reader
 from cairn.sdk.workspace import Workspace
 
@@ -93,11 +94,14 @@ def commit_dataset(
     return manifest
 
 
-def register_dataset(client: Client, label: DatasetLabel, manifest: Manifest) -> bytes:
+def register_dataset(
+    client: Client, label: DatasetLabel, manifest: Manifest, *, quality: Quality | None = None
+) -> bytes:
     """Register a committed data set as the acting data owner's; return its id.
 
     Raises:
-        RejectedError: The ledger refuses it.
+        RejectedError: The ledger refuses it; of figures that the organisation's policy does not let
+            through the message names each.
     """
     message = RegisterDataset(
         name=label.name,
@@ -111,8 +115,12 @@ def register_dataset(client: Client, label: DatasetLabel, manifest: Manifest) ->
         licence=manifest.licence,
         synthetic=manifest.synthetic,
         salt_scheme=SALT_SCHEME,
+        quality=quality,
     )
-    return client.submit(message).event(DatasetRegistered).dataset
+    try:
+        return client.submit(message).event(DatasetRegistered).dataset
+    except RejectedError as error:
+        raise explain_refusal(client, error, quality) from error
 
 
 def find_registered(reader: Reader, manifest: Manifest) -> tuple[bytes, Dataset]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cairn.learning.conversion import ConversionReport
+from cairn.learning.replay import train_in_child
 from cairn.learning.training import (
     CommittedFile,
     Recipe,
+    TrainedModel,
     TrainingRecord,
     TrainingRun,
     TrainingSettings,
@@ -79,9 +80,22 @@ class RunFolder:
 
 
 def train(
-    files: Sequence[CommittedFile], recipe: Recipe, settings: TrainingSettings, output: Path
+    files: Sequence[CommittedFile],
+    recipe: Recipe,
+    settings: TrainingSettings,
+    output: Path,
+    *,
+    in_child: bool = False,
 ) -> tuple[RunFolder, TrainingRun]:
     """Train on committed files, and write what came of it into a new folder.
+
+    Args:
+        files: In the order in which the recipe takes them.
+        recipe: How the tables become features and labels.
+        settings: How to train.
+        output: A folder that is not there yet.
+        in_child: Train in a process of its own that has the stated number of threads from its
+            start, so that the record's environment is what it was; else in this one.
 
     Raises:
         LearningError: As `run_training`; nothing is written then.
@@ -89,23 +103,36 @@ def train(
     """
     if output.exists():
         raise UsageError(f"{output} exists", "choose another folder; a run is never overwritten")
-    run = run_training(files, recipe, settings)
-    card = json.dumps(_card(run.record, run.trained.conversion), indent=2) + "\n"
-    write_file(output / MODEL_FILE, run.trained.model_bytes, mode=0o644)
-    write_file(output / CARD_FILE, card.encode(), mode=0o644)
+    start = train_in_child if in_child else run_training
+    run = start(files, recipe, settings)
+    return save_run(run, output), run
+
+
+def save_run(run: TrainingRun, directory: Path) -> RunFolder:
+    """Write what came of a run into a folder; the record comes last.
+
+    Raises:
+        UsageError: A file cannot be written.
+    """
+    card = json.dumps(_card(run.record, run.trained), indent=2) + "\n"
+    write_file(directory / MODEL_FILE, run.trained.model_bytes, mode=0o644)
+    write_file(directory / CARD_FILE, card.encode(), mode=0o644)
     if run.trained.source_text:
-        write_file(output / SOURCE_FILE, run.trained.source_text.encode(), mode=0o644)
-    write_file(output / RECORD_FILE, encode(run.record), mode=0o644)
-    return RunFolder(output), run
+        write_file(directory / SOURCE_FILE, run.trained.source_text.encode(), mode=0o644)
+    write_file(directory / RECORD_FILE, encode(run.record), mode=0o644)
+    return RunFolder(directory)
 
 
-def record_run(client: Client, record: TrainingRecord, files: Sequence[CommittedFile]) -> bytes:
+def record_run(
+    client: Client, record: TrainingRecord, files: Sequence[CommittedFile], *, plan: bytes = b""
+) -> bytes:
     """Put a run on record as the acting developer's; return its id.
 
     Args:
         client: Acts for a developer.
         record: What stood behind the model.
         files: The data sets of the run, in its order; their manifests are needed alone.
+        plan: Id of the plan under which the run was made; empty for none.
 
     Raises:
         NotFoundError: A data set is not registered.
@@ -126,6 +153,7 @@ def record_run(client: Client, record: TrainingRecord, files: Sequence[Committed
         model_digest=record.model_digest,
         library=slug(record.library),
         library_version=record.library_version,
+        plan=plan,
     )
     return client.submit(message).event(RunRecorded).run
 
@@ -176,8 +204,9 @@ def slug(text: str) -> str:
     return "".join(c if c in NAME_CHARACTERS else "-" for c in text.lower())[:64]
 
 
-def _card(record: TrainingRecord, conversion: ConversionReport) -> dict[str, object]:
+def _card(record: TrainingRecord, trained: TrainedModel) -> dict[str, object]:
     """Return what people should know of a model."""
+    platt = trained.calibration
     return {
         "format": "cairn-model-card/1",
         "model_digest": record.model_digest.hex(),
@@ -198,7 +227,11 @@ def _card(record: TrainingRecord, conversion: ConversionReport) -> dict[str, obj
         },
         "features": list(record.features),
         "metrics_ppm": dict(record.metrics),
-        "conversion": conversion.summary(),
+        "calibration": record.calibration
+        if platt is None
+        else f"platt: sigmoid({platt.slope:.6g} * raw + {platt.offset:.6g})",
+        "core_type": record.core_type,
+        "conversion": trained.conversion.summary(),
     }
 
 

@@ -12,6 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AMOUNT = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?", re.ASCII)
 _SPAN = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
 _SPANS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SHARE = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,4}))? ?(%)?")
 
 
 def parse_amount(text: str, decimals: int) -> int:
@@ -118,3 +119,20 @@ def parse_hex(text: str, size_bytes: int, what: str) -> bytes:
     if len(raw) != size_bytes:
         raise UsageError(f"{text!r} is not {what}", f"write {2 * size_bytes} hex digits")
     return raw
+
+
+def parse_share(text: str) -> int:
+    """Return a share in parts per million.
+
+    >>> parse_share("5%"), parse_share("0.5 %"), parse_share("0")
+    (50000, 5000, 0)
+
+    Raises:
+        UsageError: Not a percentage from 0 to 100 with at most four decimals.
+    """
+    match = _SHARE.fullmatch(text)
+    if match is not None:
+        ppm = int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0"))
+        if ppm <= 1_000_000 and (match[3] or not ppm):
+            return ppm
+    raise UsageError(f"{text!r} is not a share", "write a percentage, such as 5% or 0.5%")

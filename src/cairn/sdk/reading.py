@@ -7,7 +7,7 @@ back, so that a node can neither invent a row nor hide one that was asked for by
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cairn.evidence.errors import EvidenceError
 from cairn.evidence.facts import Entry, VerifiedHead, decoded
@@ -36,6 +36,9 @@ from cairn.node.api import (
 from cairn.primitives.encoding import NonCanonicalError, Record
 from cairn.sdk.errors import NotFoundError, ProtocolError, UsageError
 from cairn.sdk.outcomes import Final, open_receipt
+
+if TYPE_CHECKING:
+    from cairn.sdk.lineage import Lineage
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -240,6 +243,17 @@ class Reader:
             UsageError: There is no trust file to check against.
         """
         return self._prove(())
+
+    def lineage(self, version: bytes) -> "Lineage":
+        """Return what a version of a model is made from, tested on and used in.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ProtocolError: An answer does not parse or does not verify.
+        """
+        from cairn.sdk.lineage import lineage_of
+
+        return lineage_of(self, version)
 
     # Proved answers
 

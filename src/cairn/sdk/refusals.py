@@ -21,6 +21,7 @@ MODULES = (
     "inference",
     "screening",
     "rules",
+    "decisions",
 )
 
 HINTS = {
@@ -87,6 +88,8 @@ HINTS = {
     "bank/unknown_escrow": "check the id",
     "bank/escrow_closed": "there is nothing to do",
     "data/dataset_exists": "register it under another version",
+    "data/quality_required": "register it with its quality report: without --no-quality",
+    "data/quality_refused": "`cairn data policy` shows the bounds; mend the file first",
     "data/dataset_not_found": "`cairn data list` shows the data sets",
     "data/not_owner": "ask a data owner of the organisation that registered it",
     "data/dataset_withdrawn": "use another data set",
@@ -130,6 +133,16 @@ HINTS = {
     "rules/unusable_model": "a rule can use models whose inputs are features of payments",
     "rules/rule_not_live": "activate it first: `cairn rule activate`",
     "rules/switch_unchanged": "there is nothing to do",
+    "decisions/unknown_executor": "`cairn org show` lists the accounts",
+    "decisions/executor_not_bound": "name an executor of the same organisation, or let it delegate",
+    "decisions/not_judged": "send it again: the leave counts from the next block",
+    "decisions/unknown_decision": "`cairn decide list` shows the decisions",
+    "decisions/wrong_organisation": "compliance of the decision's own organisation reviews it",
+    "decisions/not_held": "`cairn decide show ID` tells what became of it",
+    "decisions/own_case": "somebody else of compliance has to decide",
+    "decisions/not_executor": "act as the executor, or let it delegate decisions/report_execution",
+    "decisions/already_reported": "`cairn decide show ID` tells what was stated",
+    "decisions/acted_ahead": "check the executor's clock",
     "engine/mempool_full": "wait for earlier transactions, then send it again",
 }
 

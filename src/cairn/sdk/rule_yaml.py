@@ -20,13 +20,33 @@ daily_cap: 200
 priority: 10
 ```
 
-A comparison names a `model`, a `feature` or a field of the payment, and one or more of `at_least`,
-`more_than`, `at_most`, `less_than`, `equals`, `not_equals` with whole numbers; several must all
-hold. Under `do` stand `hold` or `refuse`, and `freeze` and `emit`, each once or as a list. A time
+A comparison names a `model`, a `feature`, a number that is `asserted` with the payment, or a field
+of the payment, and one or more of `at_least`, `more_than`, `at_most`, `less_than`, `equals`,
+`not_equals` with whole numbers; several must all hold. Under `do` stand `hold` or `refuse`, and `freeze` and `emit`, each once or as a list. A time
 is given in `days`, `hours`, `minutes`, `seconds` or `milliseconds`, which add up.
+
+A rule on decisions names the deployment whose decisions it judges, and looks at its score and at
+the inputs of its model. Numbers are written as they are in the data, categories by their text with
+`is` and `is_not`. A hold ends in `allow` or `refuse`:
+
+```yaml
+rule: look-at-large-loans
+decisions: credit-risk
+when:
+  any:
+    - {model: credit-risk, at_least: 350000}
+    - {input: amount, more_than: 20000.50}
+    - all:
+        - {input: purpose, is: car}
+        - {input: income, less_than: 1200}
+do:
+  hold: {days: 5, on_expiry: refuse}
+daily_cap: 50
+```
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
 from typing import Any, Final, NoReturn, TypeVar
@@ -38,12 +58,19 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from cairn.exact import rules
 from cairn.exact.errors import RuleFormError
 from cairn.exact.features import FEATURES
+from cairn.exact.schema import Feature
 from cairn.primitives.ids import is_name
 from cairn.sdk.errors import UsageError
+from cairn.sdk.thresholds import ThresholdError, show_threshold, threshold_of
+
+SchemaOf = Callable[[str], Sequence[Feature]]
+"""Returns the inputs of the model that is live in a deployment, in order."""
 
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
 TEXT_SIZE_CHARACTERS_MAX: Final = 16_384
+SUGGESTED_MAX: Final = 40
+"""Most names that a hint lists."""
 BRACKET_DEPTH_MAX: Final = 64
 """Deepest nesting of brackets and braces, far beyond any condition; a YAML parser recurses."""
 
@@ -56,7 +83,13 @@ _WORDS: Final[dict[str, rules.Operator]] = {
     "not_equals": "!=",
 }
 _WORD_OF: Final = {operator: word for word, operator in _WORDS.items()}
-_SUBJECTS: Final = ("model", "feature", *rules.FIELDS)
+_CATEGORY_WORDS: Final[dict[str, rules.Operator]] = {"is": "==", "is_not": "!="}
+_CATEGORY_WORD_OF: Final = {operator: word for word, operator in _CATEGORY_WORDS.items()}
+_ALL_WORDS: Final[dict[str, rules.Operator]] = {**_WORDS, **_CATEGORY_WORDS}
+_SUBJECTS: Final = ("model", "feature", "asserted", *rules.FIELDS)
+_CASE_SUBJECTS: Final = ("model", "input")
+_CASE_OUTCOMES: Final[dict[str, rules.Outcome]] = {"allow": "settle", "refuse": "return"}
+_CASE_OUTCOME_OF: Final = {outcome: word for word, outcome in _CASE_OUTCOMES.items()}
 _SPANS_MS: Final = {
     "days": 86_400_000,
     "hours": 3_600_000,
@@ -76,8 +109,25 @@ class RuleTextError(UsageError):
         self.column = column
 
 
-def parse_rule(text: str) -> rules.Rule:
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a rule judges, and what it may look at."""
+
+    deployment: str
+    features: Mapping[str, Feature]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return _CASE_SUBJECTS if self.deployment else _SUBJECTS
+
+
+def parse_rule(text: str, schema_of: SchemaOf | None = None) -> rules.Rule:
     """Return the rule that `text` describes, its form checked.
+
+    Args:
+        text: The YAML.
+        schema_of: Asked for the inputs of the deployment that a rule on decisions names. Whatever
+            it raises is passed on; without it such rules cannot be read.
 
     Raises:
         RuleTextError: It describes none.
@@ -91,19 +141,24 @@ def parse_rule(text: str) -> rules.Rule:
         )
     _check_brackets(text)
     document = _Part(_load(text), "the document", 0, 0)
-    fields = document.fields(required=("rule", "when", "do", "daily_cap"), optional=("priority",))
+    fields = document.fields(
+        required=("rule", "when", "do", "daily_cap"), optional=("priority", "decisions")
+    )
     name = fields["rule"].name("a rule")
+    scope = _read_scope(fields.get("decisions"), schema_of)
     nodes: list[rules.Node] = []
-    _read_condition(fields["when"], nodes, depth=1)
+    _read_condition(fields["when"], nodes, scope, depth=1)
     daily_cap = fields["daily_cap"].integer(1, rules.DAILY_CAP_MAX)
     priority = fields["priority"].integer(0, rules.PRIORITY_MAX) if "priority" in fields else 0
+    actions = _read_actions(fields["do"], is_case=bool(scope.deployment))
     rule = rules.Rule(
         version=rules.FORMAT_VERSION,
         name=name,
         condition=tuple(nodes),
-        actions=tuple(sorted(_read_actions(fields["do"]), key=rules.action_order)),
+        actions=tuple(sorted(actions, key=rules.action_order)),
         daily_cap=daily_cap,
         priority=priority,
+        scope=scope.deployment,
     )
     try:
         rules.check_rule(rule)
@@ -112,14 +167,24 @@ def parse_rule(text: str) -> rules.Rule:
     return rule
 
 
-def dump_rule(rule: rules.Rule) -> str:
-    """Return the text of a rule whose form is checked; `parse_rule` of it gives the rule back."""
+def dump_rule(rule: rules.Rule, schema: Sequence[Feature] = ()) -> str:
+    """Return the text of a rule whose form is checked; `parse_rule` of it gives the rule back.
+
+    Args:
+        rule: The rule.
+        schema: For a rule on decisions the inputs of its deployment; a threshold of an input that
+            is not among them is shown as the integer that it is compared with.
+    """
+    features = {feature.name: feature for feature in schema}
     stack: list[dict[str, Any]] = []
     for node in rule.condition:
-        stack.append(_condition_text(node, stack))
-    document: dict[str, Any] = {"rule": rule.name, "when": stack[-1], "do": {}}
+        stack.append(_condition_text(node, stack, features))
+    document: dict[str, Any] = {"rule": rule.name}
+    if rule.scope:
+        document["decisions"] = rule.scope
+    document |= {"when": stack[-1], "do": {}}
     for action in rule.actions:
-        key, value = _action_text(action)
+        key, value = _action_text(action, is_case=bool(rule.scope))
         document["do"].setdefault(key, []).append(value)
     document["do"] = {
         key: values[0] if len(values) == 1 else values for key, values in document["do"].items()
@@ -241,7 +306,19 @@ def _load(text: str) -> object:
         ) from error
 
 
-def _read_condition(part: _Part, nodes: list[rules.Node], *, depth: int) -> None:
+def _read_scope(part: _Part | None, schema_of: SchemaOf | None) -> _Scope:
+    if part is None:
+        return _Scope("", {})
+    deployment = part.name("a deployment")
+    if schema_of is None:
+        part.fail(
+            f"the inputs of {deployment!r} are not known here",
+            "a rule on decisions is read where the ledger can be asked for them",
+        )
+    return _Scope(deployment, {feature.name: feature for feature in schema_of(deployment)})
+
+
+def _read_condition(part: _Part, nodes: list[rules.Node], scope: _Scope, *, depth: int) -> None:
     """Append the nodes of a condition, children first."""
     if depth > rules.DEPTH_MAX or len(nodes) >= rules.NODE_COUNT_MAX:
         part.fail(
@@ -251,7 +328,7 @@ def _read_condition(part: _Part, nodes: list[rules.Node], *, depth: int) -> None
     fields = part.fields()
     joins = [key for key in ("all", "any", "not") if key in fields]
     if not joins:
-        _read_comparison(part, fields, nodes)
+        _read_comparison(part, fields, nodes, scope)
         return
     if len(fields) > 1:
         part.fail(
@@ -260,55 +337,113 @@ def _read_condition(part: _Part, nodes: list[rules.Node], *, depth: int) -> None
         )
     join = fields[joins[0]]
     if joins[0] == "not":
-        _read_condition(join, nodes, depth=depth + 1)
+        _read_condition(join, nodes, scope, depth=depth + 1)
         nodes.append(rules.Not())
         return
     if not isinstance(join.value, CommentedSeq) or len(join.value) < 2:
         join.fail(f"{join.what} is not a list of two or more", "write `- ` before each condition")
     for entry in join.items():
-        _read_condition(entry, nodes, depth=depth + 1)
+        _read_condition(entry, nodes, scope, depth=depth + 1)
     count = len(join.value)
     nodes.append(rules.All(count) if joins[0] == "all" else rules.Any(count))
 
 
-def _read_comparison(part: _Part, fields: Mapping[str, _Part], nodes: list[rules.Node]) -> None:
-    subjects = [key for key in fields if key not in _WORDS]
+def _read_comparison(
+    part: _Part, fields: Mapping[str, _Part], nodes: list[rules.Node], scope: _Scope
+) -> None:
+    subjects = [key for key in fields if key not in _ALL_WORDS]
     if len(subjects) > 1:
-        strange = next((key for key in subjects if key not in _SUBJECTS), subjects[1])
+        strange = next((key for key in subjects if key not in scope.subjects), subjects[1])
         fields[strange].fail(
             f"{strange!r} has no place beside {_listed([k for k in subjects if k != strange])}",
-            _suggestion(strange, tuple(_WORDS)),
+            _suggestion(strange, tuple(_ALL_WORDS if scope.deployment else _WORDS)),
         )
     if not subjects:
         part.fail(
-            "a comparison names one `model`, `feature` or field of the payment",
-            "write for example `{feature: payer_count_1h, at_least: 5}`",
+            f"a comparison names one of {_listed(scope.subjects)}",
+            "write for example `{input: amount, at_least: 5000}`"
+            if scope.deployment
+            else "write for example `{feature: payer_count_1h, at_least: 5}`",
         )
     subject = subjects[0]
-    words: Mapping[str, _Part] = {key: entry for key, entry in fields.items() if key in _WORDS}
     named = fields[subject]
-    if subject == "model":
-        operand = "model:" + named.name("a deployment")
-    elif subject == "feature":
-        operand = "feature:" + named.choice(FEATURES)
-    else:
-        if subject not in rules.FIELDS:
-            part.fail(
-                f"there is no field {subject!r}",
-                _suggestion(subject, (*_SUBJECTS, "all", "any", "not")),
-            )
+    if subject not in scope.subjects:
+        _fail_subject(part, subject, scope)
+    words: Mapping[str, _Part] = {key: one for key, one in fields.items() if key in _ALL_WORDS}
+    if subject in rules.FIELDS:
         operand = "field:" + subject
         words = named.fields(optional=tuple(_WORDS))
+    else:
+        operand = subject + ":" + _operand_name(subject, named, scope)
     if not words:
         named.fail(f"{named.what} is compared with nothing", f"add {_listed(tuple(_WORDS))}")
     for word, threshold in words.items():
-        nodes.append(rules.Compare(operand, _WORDS[word], threshold.integer()))
+        feature = scope.features.get(operand[6:]) if subject == "input" else None
+        nodes.append(_compare(operand, word, threshold, feature))
     if len(words) > 1:
         nodes.append(rules.All(len(words)))
 
 
-def _read_actions(part: _Part) -> Iterator[rules.Action]:
-    fields = part.fields(optional=("hold", "refuse", "freeze", "emit"))
+def _operand_name(subject: str, named: _Part, scope: _Scope) -> str:
+    """Return the name of what a comparison looks at, which is there to be looked at."""
+    if subject == "feature":
+        return named.choice(FEATURES)
+    if subject == "input":
+        text = named.text()
+        if text not in scope.features:
+            named.fail(
+                f"the model of `{scope.deployment}` has no input {text!r}",
+                _suggestion(text, tuple(scope.features)),
+            )
+        return text
+    name = named.name("a deployment" if subject == "model" else "what is asserted")
+    if scope.deployment and name != scope.deployment:
+        named.fail(
+            f"a rule on decisions of `{scope.deployment}` looks at no other model",
+            f"write `model: {scope.deployment}`",
+        )
+    return name
+
+
+def _fail_subject(part: _Part, subject: str, scope: _Scope) -> NoReturn:
+    joins = ("all", "any", "not")
+    if scope.deployment and subject in _SUBJECTS:
+        part.fail(
+            f"a rule on decisions has no `{subject}`: a case is no payment",
+            f"look at `input`, one of {_listed(tuple(scope.features)[:12])}",
+        )
+    if not scope.deployment and subject == "input":
+        part.fail(
+            "a rule on payments has no `input`",
+            "name the deployment whose decisions it judges: `decisions: NAME`",
+        )
+    what = "nothing" if scope.deployment else "no field"
+    part.fail(f"there is {what} {subject!r}", _suggestion(subject, (*scope.subjects, *joins)))
+
+
+def _compare(operand: str, word: str, part: _Part, feature: Feature | None) -> rules.Compare:
+    operator = _ALL_WORDS[word]
+    if feature is None:
+        if word in _CATEGORY_WORDS:
+            part.fail(f"`{word}` is for categories", "write `equals` or `not_equals`")
+        return rules.Compare(operand, operator, part.integer())
+    if (word in _CATEGORY_WORDS) != (feature.kind == "category"):
+        is_category = feature.kind == "category"
+        part.fail(
+            f"{feature.name} is {'a category' if is_category else 'a number'}",
+            f"write {_listed(tuple(_CATEGORY_WORDS if is_category else _WORDS))}",
+        )
+    try:
+        return rules.Compare(operand, operator, threshold_of(feature, operator, part.value))
+    except ThresholdError as error:
+        text = str(part.value)
+        hint = _suggestion(text, feature.categories) if feature.categories else "write a number"
+        part.fail(str(error), hint)
+
+
+def _read_actions(part: _Part, *, is_case: bool) -> Iterator[rules.Action]:
+    known = ("hold", "refuse", "emit") if is_case else ("hold", "refuse", "freeze", "emit")
+    fields = part.fields(optional=known)
     for key, entry in fields.items():
         for action in entry.items():
             if key == "refuse":
@@ -317,7 +452,12 @@ def _read_actions(part: _Part) -> Iterator[rules.Action]:
                 yield rules.Emit(action.name("a label"))
             elif key == "hold":
                 values = action.fields(required=("on_expiry",), optional=tuple(_SPANS_MS))
-                outcome = values.pop("on_expiry").choice(rules.OUTCOMES)
+                ends = values.pop("on_expiry")
+                outcome: rules.Outcome = (
+                    _CASE_OUTCOMES[ends.choice(tuple(_CASE_OUTCOMES))]
+                    if is_case
+                    else ends.choice(rules.OUTCOMES)
+                )
                 yield rules.Hold(_read_span(action, values), outcome)
             else:
                 values = action.fields(required=("party",), optional=tuple(_SPANS_MS))
@@ -335,11 +475,20 @@ def _read_span(part: _Part, values: Mapping[str, _Part]) -> int:
     return total_ms
 
 
-def _condition_text(node: rules.Node, stack: list[dict[str, Any]]) -> dict[str, Any]:
+def _condition_text(
+    node: rules.Node, stack: list[dict[str, Any]], features: Mapping[str, Feature]
+) -> dict[str, Any]:
     """Return the text of a node, taking its parts from the stack."""
     if isinstance(node, rules.Compare):
         kind, _, name = node.operand.partition(":")
-        comparison = {_WORD_OF[node.operator]: node.threshold}
+        word, threshold = _WORD_OF[node.operator], node.threshold
+        feature = features.get(name) if kind == "input" else None
+        if feature is None:
+            comparison: dict[str, Any] = {word: threshold}
+        else:
+            if feature.kind == "category":
+                word = _CATEGORY_WORD_OF[node.operator]
+            comparison = {word: show_threshold(feature, threshold)}
         return {name: comparison} if kind == "field" else {kind: name, **comparison}
     if isinstance(node, rules.Not):
         return {"not": stack.pop()}
@@ -348,7 +497,7 @@ def _condition_text(node: rules.Node, stack: list[dict[str, Any]]) -> dict[str, 
     return {"all" if isinstance(node, rules.All) else "any": parts}
 
 
-def _action_text(action: rules.Action) -> tuple[str, Any]:
+def _action_text(action: rules.Action, *, is_case: bool) -> tuple[str, Any]:
     if isinstance(action, rules.Refuse):
         return "refuse", action.reason
     if isinstance(action, rules.Emit):
@@ -356,7 +505,8 @@ def _action_text(action: rules.Action) -> tuple[str, Any]:
     unit = next(unit for unit, span_ms in _SPANS_MS.items() if action.expiry_ms % span_ms == 0)
     span = {unit: action.expiry_ms // _SPANS_MS[unit]}
     if isinstance(action, rules.Hold):
-        return "hold", {**span, "on_expiry": action.on_expiry}
+        ends = _CASE_OUTCOME_OF[action.on_expiry] if is_case else action.on_expiry
+        return "hold", {**span, "on_expiry": ends}
     return "freeze", {"party": action.party, **span}
 
 
@@ -368,4 +518,5 @@ def _suggestion(word: str, choices: Sequence[str]) -> str:
     close = get_close_matches(word, choices, n=1)
     if close:
         return f"did you mean `{close[0]}`?"
-    return f"choose one of {_listed(choices)}"
+    more = f" and {len(choices) - SUGGESTED_MAX} more" if len(choices) > SUGGESTED_MAX else ""
+    return f"choose one of {_listed(choices[:SUGGESTED_MAX])}{more}"

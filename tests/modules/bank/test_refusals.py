@@ -274,13 +274,17 @@ CASES = [
         FROZEN,
         judged(freeze_and_refuse, "pia", poor),
     ),
-    Case("bank/transfer", "bank/refused_by_rule", judged(refuse_all, "pia", poor)),
     Case(
         "bank/transfer",
         "bank/unknown_asset",
-        judged(hold_all, "pia", lambda h: pay(h, "pia", "paul", asset="gbp")),
+        judged(refuse_all, "pia", lambda h: pay(h, "pia", "paul", asset="gbp")),
     ),
-    Case("bank/transfer", FUNDS, judged(hold_all, "pia", poor)),
+    Case("bank/transfer", FUNDS, judged(refuse_all, "pia", poor)),
+    Case(
+        "bank/transfer",
+        "bank/refused_by_rule",
+        judged(refuse_all, "pia", lambda h: pay(h, "pia", "paul")),
+    ),
     Case("bank/open_escrow", NOT_AUTHORISED, simply("paul", off_by(8 * DAY_MS, bad_arbiter))),
     Case(
         "bank/open_escrow",
@@ -295,18 +299,14 @@ CASES = [
     ),
     Case("bank/open_escrow", "bank/unknown_account", frozen("pia", to_nobody(escrow))),
     Case("bank/open_escrow", FROZEN, frozen("pia", lambda h: escrow(h, amount_units=1_001))),
+    Case("bank/open_escrow", "bank/unknown_asset", simply("pia", lambda h: escrow(h, asset="gbp"))),
     Case(
         "bank/open_escrow",
-        "bank/refused_by_rule",
+        FUNDS,
         judged(refuse_all, "pia", lambda h: escrow(h, amount_units=1_001)),
     ),
-    Case(
-        "bank/open_escrow",
-        "bank/held_by_rule",
-        judged(hold_all, "pia", lambda h: escrow(h, amount_units=1_001)),
-    ),
-    Case("bank/open_escrow", "bank/unknown_asset", simply("pia", lambda h: escrow(h, asset="gbp"))),
-    Case("bank/open_escrow", FUNDS, simply("pia", lambda h: escrow(h, amount_units=1_001))),
+    Case("bank/open_escrow", "bank/refused_by_rule", judged(refuse_all, "pia", escrow)),
+    Case("bank/open_escrow", "bank/held_by_rule", judged(hold_all, "pia", escrow)),
     Case(
         "bank/release_escrow", "bank/unknown_escrow", simply("pia", lambda _: ReleaseEscrow(NOBODY))
     ),

@@ -1,8 +1,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.exact.features import EMPTY, FEATURES, Vector, add, vector
+from cairn.exact.features import FEATURES, Vector, vector
 from cairn.exact.rules import Compare, Emit
+from cairn.exact.windows import EMPTY, SLOT_MS, add, tag_of
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.messages import OpenAccounts, Transfer
 from cairn.modules.bank.records import customer_account
@@ -97,9 +98,10 @@ def test_the_features_are_those_of_the_shared_definition(
     expected = []
     for payer, payee, amount, offset_ms in payments:
         booked_ms = min(now_ms + offset_ms, now_ms)  # A booking in the future counts as now.
-        expected.append(vector(payers[payer], payees[payee], amount, booked_ms))
-        payers[payer] = add(payers[payer], booked_ms, amount)
-        payees[payee] = add(payees[payee], booked_ms, amount)
+        tags = tag_of(customer(payer)), tag_of(customer(payee))
+        expected.append(vector(payers[payer], payees[payee], amount, booked_ms, tag=tags[1]))
+        payers[payer] = add(payers[payer], booked_ms, amount, tags[1])
+        payees[payee] = add(payees[payee], booked_ms, amount, tags[0])
     ledger.submit("pia", *messages, mode=INDEPENDENT)
     assert features_of(ledger.block(time_ms=now_ms)[0]) == expected
     for index in range(4):
@@ -164,7 +166,7 @@ def test_in_a_replay_bookings_are_taken_as_they_are() -> None:
     booked_ms = ledger.head.time_ms + 400 * 24 * HOUR_MS
     ledger.done("pia", pay(ledger, 0, 1, 5, booked_at_ms=booked_ms))
     payer, _ = get_windows(ledger.context(), "eur", customer(0))
-    assert (payer.hour, payer.last_ms) == (booked_ms // HOUR_MS, booked_ms)
+    assert (payer.slot, payer.last_ms) == (booked_ms // SLOT_MS, booked_ms)
 
 
 def test_an_account_that_its_own_block_opens_is_screened() -> None:

@@ -5,6 +5,8 @@ from cairn.modules.bank.access import accounts_opened as accounts_opened
 from cairn.modules.bank.access import check_operates as check_operates
 from cairn.modules.bank.access import home_of as home_of
 from cairn.modules.bank.access import operates as operates
+from cairn.modules.bank.errors import HeldByRuleError, RefusedByRuleError
+from cairn.modules.bank.handlers import check_booked_at as check_booked_at
 from cairn.modules.bank.handlers import put_freeze
 from cairn.modules.bank.holds import list_due as list_due
 from cairn.modules.bank.parameters import BOOKED_AT_SKEW_MS_MAX as BOOKED_AT_SKEW_MS_MAX
@@ -25,6 +27,9 @@ from cairn.modules.bank.records import customer_account as customer_account
 from cairn.modules.bank.settlement import check_account, pay
 from cairn.modules.identity.api import get_account
 
+VERDICT_CODES = (RefusedByRuleError.code, HeldByRuleError.code)
+"""Codes of payments that would have happened, had the verdict let them."""
+
 _NOTHING = Balance(0, 0, 0)
 
 
@@ -39,9 +44,9 @@ def transfer(
     Raises:
         UnknownAccountError: The payee does not exist.
         AccountFrozenError: The payer is frozen.
-        RefusedByRuleError: The verdict refuses the payment.
         UnknownAssetError: There is no such asset.
         InsufficientFundsError: The payer has too little available.
+        RefusedByRuleError: The verdict refuses the payment.
         MissingVerdictError: A fault: no verdict was given on this movement.
     """
     return pay(ctx, payer, payee, asset, amount_units)

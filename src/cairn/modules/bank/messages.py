@@ -5,13 +5,15 @@ from typing import Annotated
 from msgspec import Meta
 
 from cairn.ledger.errors import InvalidMessageError
-from cairn.ledger.messages import Message
+from cairn.ledger.messages import Message, check_stated
 from cairn.ledger.records import (
     AccountIdField,
     AmountField,
+    AssertedField,
     DigestField,
     NameField,
     ObjectIdField,
+    TerminalField,
     TextField,
     TimeMsField,
 )
@@ -73,10 +75,16 @@ class Transfer(Message, tag="bank/transfer"):
     """When the payment was booked, as the sender states it."""
     reference: DigestField
     """Digest of whatever the parties refer to; the bank does not read it."""
+    terminal: TerminalField = b""
+    """Where the payment was made; windows follow it as they follow payer and payee."""
+    asserted: AssertedField = ()
+    """What the sender states about the payment, for rules; sorted by name, each once."""
 
     def validate(self) -> None:
-        """Check that payer and payee differ."""
+        """Check that payer and payee differ, and the form of what is stated beside."""
         _check_parties(self.payer, self.payee)
+        if self.terminal or self.asserted:
+            check_stated(self.terminal, self.asserted)
 
 
 class OpenEscrow(Message, tag="bank/open_escrow"):

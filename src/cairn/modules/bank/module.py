@@ -18,7 +18,19 @@ _ACCOUNT_COST = 40
 _ESCROW_COST = 200
 
 
-def _movement(message: messages.Transfer | messages.OpenEscrow) -> Movement:
+def _movement(message: messages.Transfer) -> Movement:
+    return Movement(
+        message.payer,
+        message.payee,
+        message.asset,
+        message.amount_units,
+        message.booked_at_ms,
+        message.terminal,
+        message.asserted,
+    )
+
+
+def _escrow_movement(message: messages.OpenEscrow) -> Movement:
     return Movement(
         message.payer,
         message.payee,
@@ -41,7 +53,7 @@ BANK = Module(
         MessageSpec(messages.OpenAccounts, handlers.open_accounts, cost=_open_accounts_cost),
         MessageSpec(messages.Transfer, handlers.transfer, movement=_movement),
         MessageSpec(
-            messages.OpenEscrow, handlers.open_escrow, cost=_ESCROW_COST, movement=_movement
+            messages.OpenEscrow, handlers.open_escrow, cost=_ESCROW_COST, movement=_escrow_movement
         ),
         MessageSpec(messages.ReleaseEscrow, handlers.release_escrow, allow="reviewed"),
         MessageSpec(messages.RefundEscrow, handlers.refund_escrow, allow="reviewed"),

@@ -43,18 +43,20 @@ def pay(ctx: Context, payer: bytes, payee: bytes, asset: str, amount_units: int)
     """Carry out the verdict on a payment; return the id of the hold, or None if it settled.
 
     Authority is the caller's to check. Value can always be received, also by a frozen account.
+    The verdict is looked at last: what a rule refuses would have happened without it.
 
     Raises:
         UnknownAccountError: The payee does not exist.
         AccountFrozenError: The payer is frozen.
-        RefusedByRuleError: The verdict refuses the payment.
         UnknownAssetError: There is no such asset.
         InsufficientFundsError: The payer has too little available.
+        RefusedByRuleError: The verdict refuses the payment.
         MissingVerdictError: No verdict was given on this movement.
     """
-    verdict = check_payment(ctx, payer, payee, asset, amount_units)
+    _check_parties(ctx, payer, payee)
     payer_key = _balance_key(payer, asset)
     balance = check_funds(ctx, payer_key, asset, amount_units)
+    verdict = _check_verdict(ctx, payer, payee, asset, amount_units)
 
     _use_verdict(ctx)
     left = balance.available - amount_units
@@ -69,16 +71,25 @@ def pay(ctx: Context, payer: bytes, payee: bytes, asset: str, amount_units: int)
     return None
 
 
-def check_payment(
-    ctx: Context, payer: bytes, payee: bytes, asset: str, amount_units: int
-) -> Allow | Hold:
-    """Return the verdict under which a payment may go on; refusals as in `pay`."""
+def _check_parties(ctx: Context, payer: bytes, payee: bytes) -> None:
+    """Check that the payee exists and that the payer is not frozen."""
     state = ctx.state
     if state.get(ACCOUNTS, _ACCOUNT + _ID_LENGTH + payee) is None:
         check_account(ctx, payee)
     account = state.get(ACCOUNTS, _ACCOUNT + _ID_LENGTH + payer)
     if account is not None and ctx.time_ms < account.frozen_until_ms:
         raise AccountFrozenError
+
+
+def _check_verdict(
+    ctx: Context, payer: bytes, payee: bytes, asset: str, amount_units: int
+) -> Allow | Hold:
+    """Return the verdict under which a payment goes on.
+
+    Raises:
+        RefusedByRuleError: The verdict refuses the payment.
+        MissingVerdictError: No verdict was given on this movement.
+    """
     verdict = ctx.check_verdict()
     movement = ctx.movement
     if movement is not None and (
@@ -117,11 +128,11 @@ def set_aside(ctx: Context, payer: bytes, payee: bytes, asset: str, amount_units
     Raises:
         HeldByRuleError: The verdict would hold the value.
     """
-    verdict = check_payment(ctx, payer, payee, asset, amount_units)
-    if type(verdict) is Hold:
-        raise HeldByRuleError
+    _check_parties(ctx, payer, payee)
     payer_key = _balance_key(payer, asset)
     balance = check_funds(ctx, payer_key, asset, amount_units)
+    if type(_check_verdict(ctx, payer, payee, asset, amount_units)) is Hold:
+        raise HeldByRuleError
 
     _use_verdict(ctx)
     left, escrowed = balance.available - amount_units, balance.escrowed + amount_units

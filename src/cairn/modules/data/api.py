@@ -4,6 +4,8 @@ from cairn.ledger.context import Context
 from cairn.modules.data.errors import (
     DatasetNotFoundError,
     DatasetWithdrawnError,
+    QualityRefusedError,
+    QualityRequiredError,
     UseNotAllowedError,
 )
 from cairn.modules.data.events import UseRecorded
@@ -11,11 +13,52 @@ from cairn.modules.data.records import (
     CONSENT_ENTRIES,
     CONSENTS,
     DATASETS,
+    QUALITY_POLICIES,
     Consent,
     ConsentEntry,
     Dataset,
+    Quality,
+    QualityPolicy,
 )
 from cairn.modules.identity import api as identity
+
+QUALITY_FIGURES = (
+    "missing_ppm",
+    "type_errors_ppm",
+    "junk_columns_ppm",
+    "duplicates_ppm",
+    "near_duplicates_ppm",
+    "outliers_ppm",
+    "leaks",
+)
+"""Fields of `Quality`, in the order in which a policy looks at them; its bound is `FIELD_max`."""
+
+
+def broken_bounds(policy: QualityPolicy, quality: Quality) -> tuple[tuple[str, int, int], ...]:
+    """Return (figure, stated, most that is let through) of each figure that is too bad."""
+    found = []
+    for name in QUALITY_FIGURES:
+        stated, bound = getattr(quality, name), getattr(policy, f"{name}_max")
+        if stated > bound:
+            found.append((name, stated, bound))
+    return tuple(found)
+
+
+def check_quality(ctx: Context, organisation: bytes, quality: Quality | None) -> None:
+    """Check the figures of a dataset against the policy of its organisation, if it has one.
+
+    Raises:
+        QualityRequiredError: There are none, and the policy asks for them.
+        QualityRefusedError: One is worse than the policy lets through.
+    """
+    policy = ctx.get(QUALITY_POLICIES, organisation)
+    if policy is None:
+        return
+    if quality is None:
+        if policy.required:
+            raise QualityRequiredError
+    elif broken_bounds(policy, quality):
+        raise QualityRefusedError
 
 
 def check_dataset(ctx: Context, dataset: bytes) -> Dataset:

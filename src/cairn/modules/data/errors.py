@@ -9,6 +9,18 @@ class DatasetExistsError(Rejection):
     code = "data/dataset_exists"
 
 
+class QualityRequiredError(Rejection):
+    """The organisation's policy asks for a quality report, and the registration states none."""
+
+    code = "data/quality_required"
+
+
+class QualityRefusedError(Rejection):
+    """A quality figure of the dataset is worse than the organisation's policy lets through."""
+
+    code = "data/quality_refused"
+
+
 class DatasetNotFoundError(Rejection):
     """There is no dataset of this id."""
 

@@ -42,3 +42,11 @@ class UseRecorded(Event, tag="data/use_recorded"):
     account: bytes
     purpose: str
     reference: bytes
+
+
+class QualityPolicySet(Event, tag="data/quality_policy_set"):
+    """An organisation said how good its datasets must be."""
+
+    organisation: bytes
+    position: int
+    """Of the policy in the organisation's series `data/quality_policies`."""

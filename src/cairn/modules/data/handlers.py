@@ -1,7 +1,7 @@
 """What the messages about datasets do."""
 
 from cairn.ledger.context import Context
-from cairn.modules.data.api import check_dataset, check_use
+from cairn.modules.data.api import check_dataset, check_quality, check_use
 from cairn.modules.data.api import record_use as note_use
 from cairn.modules.data.errors import (
     ConsentInPastError,
@@ -12,6 +12,7 @@ from cairn.modules.data.errors import (
 from cairn.modules.data.events import (
     DatasetRegistered,
     DatasetWithdrawn,
+    QualityPolicySet,
     UseGranted,
     UseRevoked,
 )
@@ -20,20 +21,25 @@ from cairn.modules.data.messages import (
     RecordUse,
     RegisterDataset,
     RevokeUse,
+    SetQualityPolicy,
     WithdrawDataset,
 )
 from cairn.modules.data.records import (
     CHANGES,
+    COMPLIANCE,
     CONSENT_ENTRIES,
     CONSENTS,
     DATA_OWNER,
     DATASETS,
     NAMES,
+    QUALITY_POLICIES,
+    QUALITY_POLICY_ENTRIES,
     Consent,
     ConsentEntry,
     Dataset,
     DatasetChange,
     DatasetName,
+    QualityPolicy,
 )
 from cairn.modules.identity import api as identity
 from cairn.primitives.encoding import replace
@@ -45,6 +51,7 @@ def register_dataset(ctx: Context, message: RegisterDataset) -> None:
     owner = sender.organisation
     if ctx.get(NAMES, owner, message.name, message.version) is not None:
         raise DatasetExistsError
+    check_quality(ctx, owner, message.quality)
     dataset = ctx.new_id()
     row = Dataset(
         name=message.name,
@@ -61,12 +68,33 @@ def register_dataset(ctx: Context, message: RegisterDataset) -> None:
         licence=message.licence,
         synthetic=message.synthetic,
         salt_scheme=message.salt_scheme,
+        quality=message.quality,
         withdrawn_ms=0,
     )
     ctx.put(DATASETS, row, dataset)
     ctx.put(NAMES, DatasetName(dataset), owner, message.name, message.version)
     ctx.append(CHANGES, DatasetChange("registered", dataset, ctx.sender))
     ctx.emit(DatasetRegistered(dataset, owner, message.name, message.version))
+
+
+def set_quality_policy(ctx: Context, message: SetQualityPolicy) -> None:
+    """Set how good the datasets of the sender's organisation must be; earlier ones stay."""
+    organisation = identity.check_role(ctx, COMPLIANCE).organisation
+    policy = QualityPolicy(
+        required=message.required,
+        missing_ppm_max=message.missing_ppm_max,
+        type_errors_ppm_max=message.type_errors_ppm_max,
+        junk_columns_ppm_max=message.junk_columns_ppm_max,
+        duplicates_ppm_max=message.duplicates_ppm_max,
+        near_duplicates_ppm_max=message.near_duplicates_ppm_max,
+        outliers_ppm_max=message.outliers_ppm_max,
+        leaks_max=message.leaks_max,
+        set_by=ctx.sender,
+        set_ms=ctx.time_ms,
+    )
+    ctx.put(QUALITY_POLICIES, policy, organisation)
+    position = ctx.append(QUALITY_POLICY_ENTRIES, policy, organisation)
+    ctx.emit(QualityPolicySet(organisation, position))
 
 
 def withdraw_dataset(ctx: Context, message: WithdrawDataset) -> None:

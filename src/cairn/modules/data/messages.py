@@ -11,9 +11,11 @@ from cairn.ledger.records import (
     DigestField,
     NameField,
     ObjectIdField,
+    ScoreField,
     TextField,
     TimeMsField,
 )
+from cairn.modules.data.records import Quality
 
 VersionField = Annotated[int, Meta(ge=1, le=2**31)]
 RowCountField = Annotated[int, Meta(ge=1, le=2**53)]
@@ -34,6 +36,22 @@ class RegisterDataset(Message, tag="data/register_dataset"):
     licence: TextField
     synthetic: bool
     salt_scheme: NameField
+    quality: Quality | None = None
+    """What its quality report found; whoever holds the file and the salt can compute it again."""
+
+
+class SetQualityPolicy(Message, tag="data/set_quality_policy"):
+    """Say how good the datasets of the sender's organisation must be from now on."""
+
+    required: bool
+    """Whether a dataset without quality figures is refused."""
+    missing_ppm_max: ScoreField
+    type_errors_ppm_max: ScoreField
+    junk_columns_ppm_max: ScoreField
+    duplicates_ppm_max: ScoreField
+    near_duplicates_ppm_max: ScoreField
+    outliers_ppm_max: ScoreField
+    leaks_max: CountField
 
 
 class WithdrawDataset(Message, tag="data/withdraw_dataset"):

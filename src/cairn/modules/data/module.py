@@ -10,6 +10,7 @@ DATA = Module(
     name="data",
     messages=(
         MessageSpec(messages.RegisterDataset, handlers.register_dataset),
+        MessageSpec(messages.SetQualityPolicy, handlers.set_quality_policy, cost=_SERIES_COST),
         MessageSpec(messages.WithdrawDataset, handlers.withdraw_dataset),
         MessageSpec(messages.GrantUse, handlers.grant_use, cost=_SERIES_COST),
         MessageSpec(messages.RevokeUse, handlers.revoke_use, cost=_SERIES_COST),
@@ -21,8 +22,9 @@ DATA = Module(
         events.UseGranted,
         events.UseRevoked,
         events.UseRecorded,
+        events.QualityPolicySet,
     ),
-    tables=(records.DATASETS, records.NAMES, records.CONSENTS),
-    series=(records.CHANGES, records.CONSENT_ENTRIES),
+    tables=(records.DATASETS, records.NAMES, records.CONSENTS, records.QUALITY_POLICIES),
+    series=(records.CHANGES, records.CONSENT_ENTRIES, records.QUALITY_POLICY_ENTRIES),
     invariants=(Invariant("data/names", invariants.check_names),),
 )

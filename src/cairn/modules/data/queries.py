@@ -7,10 +7,13 @@ from cairn.modules.data.records import (
     CONSENTS,
     DATASETS,
     NAMES,
+    QUALITY_POLICIES,
+    QUALITY_POLICY_ENTRIES,
     Consent,
     ConsentEntry,
     Dataset,
     DatasetChange,
+    QualityPolicy,
 )
 
 LIMIT_MAX = 1_000
@@ -46,3 +49,19 @@ def list_consents(
     """Return `(time, entry)` of a dataset's grants, revocations and uses from `start` on."""
     end = min(ctx.series_size(CONSENT_ENTRIES, dataset), start + min(limit, LIMIT_MAX))
     return [ctx.series_get(CONSENT_ENTRIES, place, dataset) for place in range(start, end)]
+
+
+def get_quality_policy(ctx: Context, organisation: bytes) -> QualityPolicy | None:
+    """Return how good the datasets of an organisation must be, or None."""
+    return ctx.get(QUALITY_POLICIES, organisation)
+
+
+def list_quality_policies(
+    ctx: Context, organisation: bytes, *, start: int = 0, limit: int = LIMIT_MAX
+) -> list[tuple[int, QualityPolicy]]:
+    """Return `(time, policy)` of every policy that an organisation set, from `start` on."""
+    size = ctx.series_size(QUALITY_POLICY_ENTRIES, organisation)
+    end = min(size, start + min(limit, LIMIT_MAX))
+    return [
+        ctx.series_get(QUALITY_POLICY_ENTRIES, place, organisation) for place in range(start, end)
+    ]

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from cairn.exact.matrices import score_rows
 from cairn.ledger.context import Context
 from cairn.modules.inference.events import PaymentScored
+from cairn.modules.inference.explanations import explain as explain
+from cairn.modules.inference.explanations import explanation_price as explanation_price
+from cairn.modules.inference.handlers import AssertedScore as AssertedScore
+from cairn.modules.inference.handlers import score_asserted as score_asserted
+from cairn.modules.inference.prices import SCORE_COST as SCORE_COST
 from cairn.modules.inference.prices import movement_price as movement_price
+from cairn.modules.inference.prices import price_block as price_block
 from cairn.modules.inference.records import PREDICTIONS, Prediction
 from cairn.modules.inference.scorers import scorer_of
 from cairn.modules.models import api as models

@@ -24,6 +24,17 @@ class FeaturesScored(Event, tag="inference/features_scored"):
     """Position in the deployment's series of predictions."""
 
 
+class BatchScored(Event, tag="inference/batch_scored"):
+    """The ledger scored many rows that the sender asserted; the operation holds them."""
+
+    deployment: str
+    version: bytes
+    first_position: int
+    """Position of the first row in the deployment's series; the others follow in order."""
+    scores_ppm: tuple[int, ...]
+    """Of each row."""
+
+
 class PredictionRecorded(Event, tag="inference/prediction_recorded"):
     """A prediction made elsewhere was put on record."""
 
@@ -33,3 +44,14 @@ class PredictionRecorded(Event, tag="inference/prediction_recorded"):
     score_ppm: int
     policy_digest: bytes
     position: int
+
+
+class Explained(Event, tag="inference/explained"):
+    """What made the score of a payment or case that a rule held or refused what it is.
+
+    For linear models and scorecards; others have no such event.
+    """
+
+    deployment: str
+    contributions: tuple[tuple[int, int], ...]
+    """Index of the input, and what it adds to the raw output in 2^-32; largest magnitude first."""

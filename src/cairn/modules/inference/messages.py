@@ -1,4 +1,4 @@
-"""Commands that make a prediction or put one on record."""
+"""Commands that make predictions or put one on record."""
 
 from typing import Annotated
 
@@ -8,11 +8,15 @@ from cairn.ledger.messages import Message
 from cairn.ledger.records import DigestField, NameField, ObjectIdField, ScoreField
 
 FEATURE_COUNT_MAX = 1_024
+BATCH_ROWS_MAX = 1_024
+"""Most rows of one batch; a transaction's size bounds them too."""
 
 FeatureField = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 FeaturesField = Annotated[
     tuple[FeatureField, ...], Meta(min_length=1, max_length=FEATURE_COUNT_MAX)
 ]
+
+RowsField = Annotated[tuple[FeaturesField, ...], Meta(min_length=1, max_length=BATCH_ROWS_MAX)]
 
 
 class Score(Message, tag="inference/score"):
@@ -21,6 +25,14 @@ class Score(Message, tag="inference/score"):
     deployment: NameField
     features: FeaturesField
     """In the order of the version's input schema."""
+
+
+class ScoreBatch(Message, tag="inference/score_batch"):
+    """Let the ledger score many rows, given in the clear, with the live version."""
+
+    deployment: NameField
+    rows: RowsField
+    """Each in the order of the version's input schema."""
 
 
 class RecordPrediction(Message, tag="inference/record_prediction"):

@@ -7,9 +7,17 @@ INFERENCE = Module(
     name="inference",
     messages=(
         MessageSpec(messages.Score, handlers.score, cost=prices.SCORE_COST, priced=True),
+        MessageSpec(
+            messages.ScoreBatch, handlers.score_batch, cost=prices.score_batch_cost, priced=True
+        ),
         MessageSpec(messages.RecordPrediction, handlers.record_prediction),
     ),
-    events=(events.PaymentScored, events.FeaturesScored, events.PredictionRecorded),
+    events=(
+        events.PaymentScored,
+        events.FeaturesScored,
+        events.BatchScored,
+        events.PredictionRecorded,
+        events.Explained,
+    ),
     series=(records.PREDICTIONS,),
-    price_block=prices.price_block,
 )

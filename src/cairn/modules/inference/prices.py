@@ -6,16 +6,19 @@ block fit in memory.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 from cairn.ledger.context import Context
 from cairn.ledger.messages import Message
-from cairn.modules.inference.messages import Score
+from cairn.modules.inference.messages import ScoreBatch
 from cairn.modules.models import api as models
 
 SCORE_COST = 300
 """Cost of scoring one row, beside what the model takes."""
 MOVEMENT_COST = 100
 """Cost of putting one score of a movement on record."""
+BATCH_ROW_COST = 80
+"""Cost of each row of a batch, beside what the model takes: checking it, and its entry."""
 UNPACK_COST = 80_000
 """Cost of using a model for the first time in a block, beside what its bytes take."""
 
@@ -46,19 +49,39 @@ class ScorePrices:
     def price(self, messages: Sequence[Message]) -> int:
         """Return what the scores of a transaction cost beside their fixed cost."""
         live = self._live(messages)
-        new = {m.model_digest: m for m in live if m.model_digest not in self._paid}
-        cost = sum(model.step_count // _STEPS_PER_UNIT for model in live)
+        new = {m.model_digest: m for m, _ in live if m.model_digest not in self._paid}
+        cost = sum(_steps_cost(model, message) for model, message in live)
         return cost + sum(
             UNPACK_COST + model.size_bytes // _UNPACK_BYTES_PER_UNIT for model in new.values()
         )
 
     def take(self, messages: Sequence[Message]) -> None:
         """Take note that the models of a transaction's scores are paid for."""
-        for model in self._live(messages):
+        for model, _ in self._live(messages):
             self._paid[model.model_digest] = None
 
-    def _live(self, messages: Sequence[Message]) -> list[models.LiveModel]:
-        """Return the model of each score; none where it will be refused."""
-        deployments = [message.deployment for message in messages if isinstance(message, Score)]
-        found = [models.find_live_model(self._ctx, deployment) for deployment in deployments]
-        return [model for model in found if model is not None]
+    def _live(self, messages: Sequence[Message]) -> list[tuple[models.LiveModel, Message]]:
+        """Return the model that each message asks for; none where it will be refused."""
+        found = []
+        for message in messages:
+            model = models.find_live_model(self._ctx, cast(Scoring, message).deployment)
+            if model is not None:
+                found.append((model, message))
+        return found
+
+
+class Scoring(Protocol):
+    """A message that is declared `priced`: it has something scored by what is live somewhere."""
+
+    deployment: str
+
+
+def score_batch_cost(message: ScoreBatch) -> int:
+    """Return what a batch costs beside what the model takes."""
+    return SCORE_COST + BATCH_ROW_COST * len(message.rows)
+
+
+def _steps_cost(model: models.LiveModel, message: Message) -> int:
+    if isinstance(message, ScoreBatch):
+        return len(message.rows) * model.step_count // _BATCH_STEPS_PER_UNIT
+    return model.step_count // _STEPS_PER_UNIT

@@ -7,6 +7,8 @@ from cairn.primitives.encoding import Record, encode
 from cairn.primitives.hashes import Digest, tagged_hash
 
 SALT_SIZE_BYTES_MIN = 16
+CONTRIBUTIONS_MAX = 5
+"""How many contributions explain a score on record."""
 
 
 class Prediction(Record):

@@ -9,6 +9,7 @@ from cairn.modules.models.errors import (
     NoLiveVersionError,
     VersionNotFoundError,
 )
+from cairn.modules.models.records import InputFeature as InputFeature
 from cairn.modules.models.records import (
     CHUNKS,
     DEPLOYMENTS,

@@ -46,6 +46,12 @@ class InputFeature(Record):
     name: str
     kind: str
     scale_bits: int
+    categories: tuple[str, ...]
+    """The texts that the input's integers stand for; empty for numbers."""
+    nullable: bool
+    """Whether the input may be missing."""
+    unknown_allowed: bool
+    """Whether it may be a text that is not among the categories."""
 
 
 class SealedModel(Record):
@@ -61,7 +67,7 @@ class SealedModel(Record):
     input_digest: bytes
     """Digest of `features`."""
     step_count: int
-    """Most comparisons or products that scoring one row takes."""
+    """Most comparisons or products that scoring one row takes, the input stage included."""
 
 
 class ModelName(Record):

@@ -84,7 +84,10 @@ def seal_model(ctx: Context, message: SealModel) -> None:
     if model_digest(raw) != digest:
         raise DigestMismatchError
     model = open_model(raw)
-    features = tuple(InputFeature(f.name, f.kind, f.scale_bits) for f in model.features)
+    features = tuple(
+        InputFeature(f.name, f.kind, f.scale_bits, f.categories, f.nullable, f.unknown_allowed)
+        for f in model.features
+    )
     row = SealedModel(
         uploader=ctx.sender,
         sealed_ms=ctx.time_ms,

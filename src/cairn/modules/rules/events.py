@@ -11,6 +11,35 @@ class RuleSubmitted(Event, tag="rules/rule_submitted"):
     rule_digest: bytes
 
 
+class BacktestRecorded(Event, tag="rules/backtest_recorded"):
+    """A back-test of a version is on record."""
+
+    rule: str
+    version: int
+    report_digest: bytes
+    position: int
+    """Position in the series of back-tests."""
+
+
+class RuleShadowed(Event, tag="rules/rule_shadowed"):
+    """A version of a rule watches from the next height on."""
+
+    rule: str
+    version: int
+    replaced: int
+    """The version that watched until then, or 0."""
+    approvers: tuple[bytes, ...]
+
+
+class ShadowEnded(Event, tag="rules/shadow_ended"):
+    """A version of a rule watches no more from the next height on."""
+
+    rule: str
+    version: int
+    shadowed_ms: int
+    """How long it was in shadow, all its times together."""
+
+
 class RuleActivated(Event, tag="rules/rule_activated"):
     """A version of a rule acts from the next height on."""
 
@@ -42,14 +71,15 @@ class RuleRetired(Event, tag="rules/rule_retired"):
 
 
 class RuleFired(Event, tag="rules/rule_fired"):
-    """A rule's condition held for the operation's movement."""
+    """A rule's condition held for the operation's movement or case."""
 
     rule: str
     version: int
     conditions: tuple[int, ...]
     """Indexes of the comparisons in the rule that were true."""
-    inputs: tuple[int, ...]
-    """What the rule looked at: the value of each of its operands, in the order of its condition."""
+    inputs: tuple[int | None, ...]
+    """What the rule looked at: the value of each of its operands, in the order of its condition;
+    none where nobody stated it."""
     actions: tuple[str, ...]
     """What the rule did: `hold refuse freeze_payer freeze_payee emit`."""
 

@@ -1,4 +1,4 @@
-"""The rules that act at a height, ready to be evaluated."""
+"""The rules that act or watch at a height, ready to be evaluated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from cairn.exact import rules as exact
 from cairn.ledger.context import Context
 from cairn.ledger.errors import Fault
 from cairn.modules.inference import api as inference
-from cairn.modules.rules.records import LIVE, RULES, SWITCH, effective
+from cairn.modules.rules.records import LIVE, RULES, SHADOWS, SWITCH, effective, shadowing
 
-COMPILED_MAX = 64
+COMPILED_MAX = 256
 """How many compiled rules are kept in memory."""
 
 RULE_COST = 20
-"""Cost of one rule for one movement, as if it fired, beside that of its nodes."""
+"""Cost of one rule for one movement or case, as if it fired, beside that of its nodes."""
 NODE_COST = 4
 """Cost of each node: evaluating it, and what it adds to the receipt."""
 
@@ -33,13 +33,25 @@ class CompiledRule:
     daily_cap: int
     priority: int
     node_count: int
+    scope: str
+
+    @property
+    def freeze_actions(self) -> tuple[str, ...]:
+        """What its freezes are called in events and firings."""
+        return tuple("freeze_" + freeze.party for freeze in self.freezes)
+
+    @property
+    def all_actions(self) -> tuple[str, ...]:
+        """What it does if nothing keeps it from it."""
+        fate = () if self.fate is None else (fate_action(self.fate),)
+        return (*fate, *self.freeze_actions, *(("emit",) if self.labels else ()))
 
 
 _compiled: dict[tuple[int, bytes], CompiledRule] = {}
 
 
-def acting_rules(ctx: Context) -> list[CompiledRule]:
-    """Return the rules that act at this height: higher priority first, then by name."""
+def acting_rules(ctx: Context, scope: str = "") -> list[CompiledRule]:
+    """Return the rules of a scope that act at this height: higher priority first, then by name."""
     switch = ctx.get(SWITCH)
     if switch is not None:
         is_on = switch.was_on if ctx.height <= switch.changed_height else switch.is_on
@@ -50,15 +62,48 @@ def acting_rules(ctx: Context) -> list[CompiledRule]:
         version, is_on = effective(row, ctx.height)
         if version and is_on:
             acting.append(find_rule(ctx, name.decode(), version))
-    acting.sort(key=lambda rule: (-rule.priority, rule.name))
-    return acting
+    return _in_order(acting, scope)
+
+
+def shadow_rules(ctx: Context, scope: str = "") -> list[CompiledRule]:
+    """Return the rules of a scope that watch at this height, in the same order.
+
+    A switch takes power away; these have none, and go on watching.
+    """
+    found = [
+        find_rule(ctx, name.decode(), version)
+        for (name,), row in ctx.scan(SHADOWS)
+        if (version := shadowing(row, ctx.height))
+    ]
+    return _in_order(found, scope)
 
 
 def movement_price(ctx: Context) -> int:
-    """Return what judging one movement costs: the rules that act, and the models they look at."""
-    rules = acting_rules(ctx)
+    """Return what judging one movement costs: the rules that look at it, and their models."""
+    rules = [*acting_rules(ctx), *shadow_rules(ctx)]
+    deployments = deployments_of(rules)
     cost = sum(RULE_COST + NODE_COST * rule.node_count for rule in rules)
-    return cost + sum(inference.movement_price(ctx, name) for name in deployments_of(rules))
+    cost += sum(inference.movement_price(ctx, name) for name in deployments)
+    return cost + sum(inference.explanation_price(ctx, name) for name in deployments)
+
+
+def case_price(ctx: Context, deployment: str) -> int:
+    """Return what judging one case of a deployment costs, beside the case's score."""
+    rules = [*acting_rules(ctx, deployment), *shadow_rules(ctx, deployment)]
+    cost = sum(RULE_COST + NODE_COST * rule.node_count for rule in rules)
+    looked_up = sum(1 for _ in ctx.scan(LIVE)) + sum(1 for _ in ctx.scan(SHADOWS))
+    return cost + RULE_COST * looked_up + inference.explanation_price(ctx, deployment)
+
+
+def _in_order(rules: list[CompiledRule], scope: str) -> list[CompiledRule]:
+    chosen = [rule for rule in rules if rule.scope == scope]
+    chosen.sort(key=lambda rule: (-rule.priority, rule.name))
+    return chosen
+
+
+def fate_action(fate: exact.Hold | exact.Refuse) -> str:
+    """Return what deciding a fate is called in events and firings."""
+    return "hold" if isinstance(fate, exact.Hold) else "refuse"
 
 
 def deployments_of(rules: Sequence[CompiledRule]) -> tuple[str, ...]:
@@ -75,7 +120,7 @@ def find_rule(ctx: Context, name: str, version: int) -> CompiledRule:
     """Return a stored rule, compiled once: a memo, which the rule's bytes make pure."""
     stored = ctx.get(RULES, name, version)
     if stored is None:
-        raise Fault(f"version {version} of the live rule {name} is missing")
+        raise Fault(f"version {version} of the rule {name} is missing")
     key = (version, stored.raw)
     rule = _compiled.get(key)
     if rule is None:
@@ -99,4 +144,5 @@ def _compile(rule: exact.Rule, version: int) -> CompiledRule:
         daily_cap=rule.daily_cap,
         priority=rule.priority,
         node_count=len(rule.condition),
+        scope=rule.scope,
     )

@@ -13,12 +13,15 @@ from cairn.modules.rules import (
 )
 
 ACTIVATE_COST = 6_000
-"""Cost of an activation: up to 64 approvals and 64 deployments are looked at."""
+"""Cost of an activation or a shadow: up to 64 approvals and 64 deployments are looked at."""
 
 RULES = Module(
     name="rules",
     messages=(
         MessageSpec(messages.SubmitRule, handlers.submit_rule),
+        MessageSpec(messages.RecordBacktest, handlers.record_backtest),
+        MessageSpec(messages.ShadowRule, handlers.shadow_rule, cost=ACTIVATE_COST),
+        MessageSpec(messages.EndShadow, handlers.end_shadow),
         MessageSpec(messages.ActivateRule, handlers.activate_rule, cost=ACTIVATE_COST),
         MessageSpec(messages.SwitchRule, handlers.switch_rule),
         MessageSpec(messages.SwitchAllRules, handlers.switch_all_rules),
@@ -26,6 +29,9 @@ RULES = Module(
     ),
     events=(
         events.RuleSubmitted,
+        events.BacktestRecorded,
+        events.RuleShadowed,
+        events.ShadowEnded,
         events.RuleActivated,
         events.RuleSwitched,
         events.AllRulesSwitched,
@@ -39,14 +45,16 @@ RULES = Module(
         records.NAMES,
         records.RULES,
         records.LIVE,
+        records.SHADOWS,
+        records.STAGES,
         records.SWITCH,
         records.COUNTS,
-        records.FREEZES,
+        records.STOPPED,
     ),
-    series=(records.CHANGES, records.FIRINGS),
-    parameters=(parameters.LIVE_MAX,),
+    series=(records.CHANGES, records.BACKTESTS, records.FIRINGS, records.SHADOW_FIRINGS),
+    parameters=(parameters.LIVE_MAX, parameters.BACKTEST_REQUIRED, parameters.SHADOW_MS_MIN),
     movement_price=live.movement_price,
     prepare_block=judging.judge_movements,
-    end_block=judging.end_block,
+    after_operations=judging.after_operations,
     invariants=(Invariant("rules/live", invariants.check_live),),
 )

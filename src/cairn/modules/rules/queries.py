@@ -2,20 +2,27 @@
 
 from cairn.ledger.context import Context
 from cairn.modules.inference import api as inference
-from cairn.modules.rules.live import acting_rules, deployments_of
+from cairn.modules.rules.counting import count_today as count_today
+from cairn.modules.rules.live import acting_rules, deployments_of, shadow_rules
 from cairn.modules.rules.records import (
+    BACKTESTS,
     CHANGES,
-    COUNTS,
-    DAY_MS,
     FIRINGS,
     LIVE,
     NAMES,
+    NO_STAGE,
     RULES,
+    SHADOW_FIRINGS,
+    SHADOWS,
+    STAGES,
     SWITCH,
+    Backtest,
     Firing,
     LiveRule,
     RuleChange,
     RuleName,
+    RuleStage,
+    ShadowRule,
     StoredRule,
 )
 
@@ -48,10 +55,14 @@ def is_switched_on(ctx: Context) -> bool:
     return switch is None or switch.is_on
 
 
-def count_today(ctx: Context, rule: str) -> int:
-    """Return how many payments a rule held, refused or froze on the context's day."""
-    row = ctx.get(COUNTS, rule)
-    return row.count if row is not None and row.day == ctx.time_ms // DAY_MS else 0
+def get_shadow(ctx: Context, rule: str) -> ShadowRule | None:
+    """Return which version of a rule is in shadow, or None if none ever was."""
+    return ctx.get(SHADOWS, rule)
+
+
+def get_stage(ctx: Context, rule: str, version: int) -> RuleStage:
+    """Return which steps a version took towards going live."""
+    return ctx.get(STAGES, rule, version) or NO_STAGE
 
 
 def list_changes(
@@ -70,12 +81,28 @@ def list_firings(
     return [ctx.series_get(FIRINGS, position) for position in range(start, end)]
 
 
+def list_shadow_firings(
+    ctx: Context, *, start: int = 0, limit: int = LIMIT_MAX
+) -> list[tuple[int, Firing]]:
+    """Return `(time, entry)` of what rules in shadow would have done, from `start` on."""
+    end = min(ctx.series_size(SHADOW_FIRINGS), start + min(limit, LIMIT_MAX))
+    return [ctx.series_get(SHADOW_FIRINGS, position) for position in range(start, end)]
+
+
+def list_backtests(
+    ctx: Context, *, start: int = 0, limit: int = LIMIT_MAX
+) -> list[tuple[int, Backtest]]:
+    """Return `(time, entry)` of the back-tests on record from position `start` on."""
+    end = min(ctx.series_size(BACKTESTS), start + min(limit, LIMIT_MAX))
+    return [ctx.series_get(BACKTESTS, position) for position in range(start, end)]
+
+
 def warm_up(ctx: Context) -> tuple[str, ...]:
-    """Load the models that the acting rules look at; return their deployments.
+    """Load the models that payments' rules look at, live or in shadow; return their deployments.
 
     A node does this when it starts: compiling a model takes seconds that no block should wait for.
     """
-    deployments = deployments_of(acting_rules(ctx))
+    deployments = deployments_of([*acting_rules(ctx), *shadow_rules(ctx)])
     for deployment in deployments:
         inference.warm_up(ctx, deployment)
     return deployments

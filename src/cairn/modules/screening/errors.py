@@ -3,7 +3,13 @@
 from cairn.ledger.errors import Rejection
 
 
+class AttemptNotFoundError(Rejection):
+    """There is no attempt at this position."""
+
+    code = "screening/attempt_not_found"
+
+
 class OutcomeUnchangedError(Rejection):
-    """The operation has this label already."""
+    """The payment has this label already."""
 
     code = "screening/outcome_unchanged"

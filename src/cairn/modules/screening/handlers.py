@@ -2,25 +2,37 @@
 
 from cairn.ledger.context import Context
 from cairn.modules.identity import api as identity
-from cairn.modules.screening.errors import OutcomeUnchangedError
+from cairn.modules.screening.errors import AttemptNotFoundError, OutcomeUnchangedError
 from cairn.modules.screening.events import OutcomeRecorded
 from cairn.modules.screening.messages import RecordOutcome
 from cairn.modules.screening.records import (
+    ATTEMPTS,
     COMPLIANCE,
     OUTCOME_ENTRIES,
     OUTCOMES,
     Outcome,
     OutcomeEntry,
 )
+from cairn.modules.screening.windows import relabel_attempt
 
 
 def record_outcome(ctx: Context, message: RecordOutcome) -> None:
-    """Record what an operation turned out to be; a later outcome replaces an earlier one."""
+    """Record what a payment turned out to be; a later outcome replaces an earlier one."""
     identity.check_role(ctx, COMPLIANCE)
-    place = (message.transaction_id, message.operation_index)
+    position = message.attempt
+    if position >= ctx.series_size(ATTEMPTS):
+        raise AttemptNotFoundError
+    _, attempt = ctx.series_get(ATTEMPTS, position)
+    place = (attempt.transaction_id, attempt.operation_index)
     known = ctx.get(OUTCOMES, *place)
     if known is not None and known.label == message.label:
         raise OutcomeUnchangedError
-    ctx.put(OUTCOMES, Outcome(message.label, ctx.sender, ctx.time_ms), *place)
-    ctx.append(OUTCOME_ENTRIES, OutcomeEntry(*place, message.label, ctx.sender))
-    ctx.emit(OutcomeRecorded(*place, message.label))
+
+    was_fraud = known is not None and known.label == "fraud"
+    change = int(message.label == "fraud") - int(was_fraud)
+    if change:
+        relabel_attempt(ctx, attempt, change)
+    ctx.put(OUTCOMES, Outcome(position, message.label, ctx.sender, ctx.time_ms), *place)
+    entry = OutcomeEntry(position, *place, message.label, ctx.sender)
+    ctx.append(OUTCOME_ENTRIES, entry)
+    ctx.emit(OutcomeRecorded(position, *place, message.label))

@@ -1,18 +1,13 @@
 """The command that says what a payment turned out to be."""
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
-
 from cairn.ledger.messages import Message
-from cairn.ledger.records import DigestField
-
-OperationIndexField = Annotated[int, Meta(ge=0, le=4_096)]
+from cairn.ledger.records import CountField
+from cairn.modules.screening.records import Label
 
 
 class RecordOutcome(Message, tag="screening/record_outcome"):
-    """Put on record what an operation of a transaction turned out to be."""
+    """Put on record what a payment turned out to be; features of later payments follow it."""
 
-    transaction_id: DigestField
-    operation_index: OperationIndexField
-    label: Literal["fraud", "genuine"]
+    attempt: CountField
+    """Position in `screening/attempts`, as the payment's receipt states it."""
+    label: Label

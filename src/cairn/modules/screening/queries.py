@@ -1,9 +1,16 @@
-"""Read-only questions about windows and outcomes."""
+"""Read-only questions about windows, attempts and outcomes."""
 
-from cairn.exact.features import EMPTY, Window
+from cairn.exact.windows import EMPTY, Window
 from cairn.ledger.context import Context
-from cairn.modules.screening.records import OUTCOME_ENTRIES, OUTCOMES, Outcome, OutcomeEntry
-from cairn.modules.screening.windows import PAYEE_WINDOWS, PAYER_WINDOWS
+from cairn.modules.screening.records import (
+    ATTEMPTS,
+    OUTCOME_ENTRIES,
+    OUTCOMES,
+    AttemptEntry,
+    Outcome,
+    OutcomeEntry,
+)
+from cairn.modules.screening.windows import PAYEE_WINDOWS, PAYER_WINDOWS, TERMINAL_WINDOWS
 
 LIMIT_MAX = 1_000
 
@@ -15,8 +22,28 @@ def get_windows(ctx: Context, asset: str, account: bytes) -> tuple[Window, Windo
     return payer or EMPTY, payee or EMPTY
 
 
+def get_terminal_window(ctx: Context, asset: str, terminal: bytes) -> Window:
+    """Return what was paid lately at a terminal in an asset."""
+    return ctx.get(TERMINAL_WINDOWS, asset, terminal) or EMPTY
+
+
+def get_attempt(ctx: Context, position: int) -> AttemptEntry | None:
+    """Return the attempt at a position, or None; a payment's receipt states its position."""
+    if not 0 <= position < ctx.series_size(ATTEMPTS):
+        return None
+    return ctx.series_get(ATTEMPTS, position)[1]
+
+
+def list_attempts(
+    ctx: Context, *, start: int = 0, limit: int = LIMIT_MAX
+) -> list[tuple[int, AttemptEntry]]:
+    """Return `(time, entry)` of the attempts from position `start` on."""
+    end = min(ctx.series_size(ATTEMPTS), start + min(limit, LIMIT_MAX))
+    return [ctx.series_get(ATTEMPTS, position) for position in range(start, end)]
+
+
 def get_outcome(ctx: Context, transaction_id: bytes, operation_index: int) -> Outcome | None:
-    """Return what an operation turned out to be, or None."""
+    """Return what a payment turned out to be, or None."""
     return ctx.get(OUTCOMES, transaction_id, operation_index)
 
 

@@ -1,4 +1,4 @@
-"""Windows of every account in the state, and how the movements of a block pass through them.
+"""Windows of accounts and terminals, and how the movements of a block pass through them.
 
 The rule: the features of a movement come from the windows as they were when the block began plus
 the earlier attempts within the block, in order; the attempt itself is added afterwards, whatever
@@ -8,17 +8,21 @@ of one.
 
 from collections.abc import Sequence
 
-from cairn.exact.features import EMPTY, Vector, Window, add, vector
+from cairn.exact.features import Vector, extractor
+from cairn.exact.windows import ABSENT, EMPTY, Window, add, advance, relabel, tag_of
 from cairn.ledger.context import Context
 from cairn.ledger.hooks import AdmittedOperation, Movement
 from cairn.ledger.messages import Message
 from cairn.ledger.records import Table
 from cairn.modules.bank import api as bank
+from cairn.modules.screening.records import AttemptEntry
 
 PAYER_WINDOWS: Table[Window] = Table("screening", "payer_window", (str, bytes), Window)
 """What an account paid lately in an asset."""
 PAYEE_WINDOWS: Table[Window] = Table("screening", "payee_window", (str, bytes), Window)
 """What an account was paid lately in an asset."""
+TERMINAL_WINDOWS: Table[Window] = Table("screening", "terminal_window", (str, bytes), Window)
+"""What was paid lately at a terminal in an asset."""
 
 
 class _Side:
@@ -73,24 +77,56 @@ def attempts(ctx: Context, operations: Sequence[AdmittedOperation]) -> list[int]
     return places
 
 
-def pass_through(ctx: Context, movements: Sequence[Movement]) -> list[Vector]:
+def pass_through(
+    ctx: Context, movements: Sequence[Movement], names: tuple[str, ...]
+) -> list[Vector]:
     """Return the features of each movement in order, and write the windows that they leave."""
     payers, payees = _Side(ctx, PAYER_WINDOWS), _Side(ctx, PAYEE_WINDOWS)
+    terminals = _Side(ctx, TERMINAL_WINDOWS)
+    extract = extractor(names)
     is_bounded = ctx.param(bank.BOOKED_AT_SKEW_MS_MAX) > 0
+    block_ms = ctx.time_ms
     vectors: list[Vector] = []
     for movement in movements:
-        amount_units = movement.amount_units
+        asset, amount_units = movement.asset, movement.amount_units
         booked_at_ms = movement.booked_at_ms
-        if is_bounded and booked_at_ms > ctx.time_ms:
-            booked_at_ms = ctx.time_ms
-        payer_key, payer = payers.find(movement.asset, movement.payer)
-        payee_key, payee = payees.find(movement.asset, movement.payee)
-        vectors.append(vector(payer, payee, amount_units, booked_at_ms))
-        payers.windows[payer_key] = add(payer, booked_at_ms, amount_units)
-        payees.windows[payee_key] = add(payee, booked_at_ms, amount_units)
-    payers.write()
-    payees.write()
+        if is_bounded and booked_at_ms > block_ms:
+            booked_at_ms = block_ms
+        payer_tag, payee_tag = tag_of(movement.payer), tag_of(movement.payee)
+        payer_key, payer = payers.find(asset, movement.payer)
+        payee_key, payee = payees.find(asset, movement.payee)
+        payer, payee = advance(payer, booked_at_ms), advance(payee, booked_at_ms)
+        terminal = ABSENT
+        if movement.terminal:
+            terminal_key, terminal = terminals.find(asset, movement.terminal)
+            terminal = advance(terminal, booked_at_ms)
+            terminals.windows[terminal_key] = add(terminal, booked_at_ms, amount_units, payer_tag)
+        vectors.append(extract(payer, payee, terminal, amount_units, booked_at_ms, payee_tag))
+        payers.windows[payer_key] = add(payer, booked_at_ms, amount_units, payee_tag)
+        payees.windows[payee_key] = add(payee, booked_at_ms, amount_units, payer_tag)
+    for side in (payers, payees, terminals):
+        side.write()
     return vectors
+
+
+def counted_at(ctx: Context, booked_at_ms: int) -> int:
+    """Return the time at which windows count a booking: not after the block's, if that is bound."""
+    if booked_at_ms > ctx.time_ms and ctx.param(bank.BOOKED_AT_SKEW_MS_MAX) > 0:
+        return ctx.time_ms
+    return booked_at_ms
+
+
+def relabel_attempt(ctx: Context, attempt: AttemptEntry, change: int) -> None:
+    """Change how many frauds the windows of an attempt's payer, payee and terminal hold."""
+    sides = (
+        (PAYER_WINDOWS, attempt.payer),
+        (PAYEE_WINDOWS, attempt.payee),
+        (TERMINAL_WINDOWS, attempt.terminal),
+    )
+    for table, party in sides:
+        window = ctx.get(table, attempt.asset, party) if party else None
+        if window is not None:
+            ctx.put(table, relabel(window, attempt.booked_at_ms, change), attempt.asset, party)
 
 
 def _tag_of(message: Message) -> str:

@@ -7,11 +7,13 @@ period become known, test on a later one. Model and rule each alert on the same 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.exact.features import FEATURES
+from cairn.exact.windows import DAY_COUNT_MAX
 from cairn.learning import features as feature_fold
 from cairn.learning.errors import TrainingError
 from cairn.learning.features import fold_features
@@ -29,9 +31,23 @@ from cairn.packs.payments.baseline import TwoLineRule, fit_rule
 from cairn.packs.payments.records import Payments, payments_of
 
 DAY_MS = 86_400_000
-HISTORY_MS = 31 * DAY_MS
+HISTORY_MS = (DAY_COUNT_MAX + 1) * DAY_MS
 """How far back the features look."""
 SUBJECT_K = 100
+
+PAYMENT_FEATURES: Final = (
+    *(name for name in FEATURES[: FEATURES.index("payer_count_10m")]),
+    "payer_count_10m",
+    "payer_distinct_7d",
+    "payee_distinct_7d",
+    "payee_mean_30d",
+    "pair_first_seen",
+    "amount_over_payee_mean_ppm",
+)
+"""What a model of payments looks at unless told otherwise: nothing that needs labels or terminals.
+
+So a ledger without either derives the same.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,9 @@ class PaymentRecipe:
     split: TimeSplit
     block_known_victims: bool = False
     """Leave payers out of the test whose fraud was known by then: their cards are blocked."""
-    name: str = "payments/windows-v1"
+    name: str = "payments/windows-v2"
+    features: tuple[str, ...] = PAYMENT_FEATURES
+    """Names of `exact.features.FEATURES`; those about fraud use the labels, after their delay."""
 
     def settings(self) -> Mapping[str, int]:
         """Return the numbers that the outcome depends on."""
@@ -104,6 +122,9 @@ class PaymentRecipe:
             payments.payer[first:],
             payments.payee[first:],
             payments.amount_units[first:].tolist(),
+            terminal=payments.terminal[first:],
+            labels=payments.label[first:].tolist(),
+            names=self.features,
             start=start - first,
         )
         labels = payments.label[start:]
@@ -115,7 +136,7 @@ class PaymentRecipe:
                 splits.append(SplitRows(0, name, int(members[0]), int(members[-1]) + 1))
         return TrainingSet(
             splits=tuple(splits),
-            features=FEATURES,
+            features=self.features,
             train=rows[train],
             train_labels=labels[train],
             test=rows[test],

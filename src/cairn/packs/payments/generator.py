@@ -18,7 +18,7 @@ Every name begins with `syn-`, so that no synthetic payment can be taken for a r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ START_MS = 1_767_225_600_000
 ASSET = "eur"
 REPORTING_LIMIT_UNITS = 100_000
 """Fan-in stays just below this sum (in cents)."""
+
+_MERCHANT = "syn-m"
+"""How the names of merchants begin."""
 
 _SCENARIO_SHARES = {
     "stolen_card": 0.36,
@@ -71,6 +74,8 @@ class GeneratorSettings:
     fraud_share: float = 0.012
     """Share of the payments that are fraud, at least 0 and below 0.5."""
     start_ms: int = START_MS
+    terminals: int = 0
+    """Terminals of each merchant; 0 if they are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,11 @@ def generate_payments(settings: GeneratorSettings) -> Payments:
     keep = min(rest // 4, len(monthly.time))
     batches.append(_head(monthly, keep))
     batches.append(_everyday(town, default_rng(streams[2]), rest - keep))
-    return _assemble(town, batches)
+    payments = _assemble(town, batches)
+    if not settings.terminals:
+        return payments
+    # A stream of its own, so that everything else is the same with terminals and without.
+    return replace(payments, terminal=_terminals(payments, settings))
 
 
 def write_payments(path: Path, payments: Payments) -> None:
@@ -133,7 +142,7 @@ def _build_town(settings: GeneratorSettings, rng: Generator) -> _Town:
     customers, merchants = settings.customers, settings.merchants
     landlords, employers = max(1, customers // 60), max(1, customers // 100)
     names = [f"syn-c{number:05d}" for number in range(customers)]
-    names += [f"syn-m{number:05d}" for number in range(merchants)]
+    names += [f"{_MERCHANT}{number:05d}" for number in range(merchants)]
     names += [f"syn-l{number:05d}" for number in range(landlords)]
     names += [f"syn-e{number:05d}" for number in range(employers)]
     weight = rng.gamma(1.5, size=customers) + 0.05
@@ -150,6 +159,16 @@ def _build_town(settings: GeneratorSettings, rng: Generator) -> _Town:
         landlords=np.arange(first, first + landlords),
         employers=np.arange(first + landlords, first + landlords + employers),
     )
+
+
+def _terminals(payments: Payments, settings: GeneratorSettings) -> list[str]:
+    """Return the terminal of each payment to a merchant; a fraud there is at the first one."""
+    rng = default_rng(SeedSequence(settings.seed, spawn_key=(1_000,)))
+    chosen = rng.integers(0, settings.terminals, len(payments)).tolist()
+    return [
+        f"{payee}-t{0 if scenario == 'terminal' else number}" if payee.startswith(_MERCHANT) else ""
+        for payee, scenario, number in zip(payments.payee, payments.scenario, chosen, strict=True)
+    ]
 
 
 def _everyday(town: _Town, rng: Generator, count: int) -> _Batch:

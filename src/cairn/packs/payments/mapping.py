@@ -12,8 +12,11 @@ A mapping is a small YAML file:
       asset:        {constant: eur}
       label:        {column: TX_FRAUD, kind: boolean}
       scenario:     {column: TX_FRAUD_SCENARIO, kind: integer, prefix: scenario-}
+      terminal:     {column: POS_ID}
 
-`label` and `scenario` may be left out. What a column holds is checked as in any data set, nothing
+`label`, `scenario` and `terminal` may be left out. Here the terminal is who is paid, so that it is
+the payee already and a terminal of its own would only say it twice; where a merchant is paid at
+several terminals, payee is the merchant. What a column holds is checked as in any data set, nothing
 is guessed, and an error names row and column. An amount is an `integer` of units, a `decimal`, or a
 `float64`, which alone is rounded, to the nearest unit, because binary floats seldom hold cents.
 """
@@ -31,14 +34,19 @@ from ruamel.yaml.error import MarkedYAMLError
 from cairn.learning.errors import DatasetError
 from cairn.learning.schemas import Column, Kind, Schema
 from cairn.learning.tables import Table, Value, read_table
-from cairn.packs.payments.records import PAYMENT_SCHEMA, Payments, payments_of
+from cairn.packs.payments.records import (
+    PAYMENT_SCHEMA,
+    TERMINAL_SCHEMA,
+    Payments,
+    payments_of,
+)
 from cairn.primitives.ids import ID_SIZE_BYTES, AccountId
 
 PSEUDONYM_KEY_SIZE_BYTES_MIN = 16
 
 _REQUIRED = ("tx_id", "booked_at", "payer", "payee", "amount_units", "asset")
-_OPTIONAL = ("label", "scenario")
-_NAMES = ("tx_id", "payer", "payee", "asset", "scenario")
+_OPTIONAL = ("label", "scenario", "terminal")
+_NAMES = ("tx_id", "payer", "payee", "asset", "scenario", "terminal")
 _KINDS = MappingProxyType(
     {
         "tx_id": ("text", "integer"),
@@ -46,6 +54,7 @@ _KINDS = MappingProxyType(
         "payee": ("text", "integer"),
         "asset": ("text",),
         "scenario": ("text", "integer"),
+        "terminal": ("text", "integer"),
         "booked_at": ("timestamp", "epoch_ms", "epoch_s"),
         "amount_units": ("integer", "decimal", "float64"),
         "label": ("boolean",),
@@ -91,7 +100,10 @@ FRAUD_HANDBOOK = PaymentMapping(
         }
     ),
 )
-"""The simulated card payments of the Fraud Detection Handbook, as monthly Parquet files."""
+"""The simulated card payments of the Fraud Detection Handbook, as monthly Parquet files.
+
+The data name no merchants: a customer pays a terminal, which is the payee here and no terminal.
+"""
 
 CANONICAL = PaymentMapping(
     columns=MappingProxyType(
@@ -108,6 +120,11 @@ CANONICAL = PaymentMapping(
     )
 )
 """Files that have the canonical columns already."""
+
+CANONICAL_TERMINALS = PaymentMapping(
+    columns=MappingProxyType({**CANONICAL.columns, "terminal": ColumnMapping("terminal")})
+)
+"""Files that have the canonical columns, that of terminals included."""
 
 
 def load_mapping(path: Path) -> PaymentMapping:
@@ -195,12 +212,13 @@ def read_payment_files(files: Sequence[Path], mapping: PaymentMapping) -> Paymen
     Raises:
         DatasetError: A file is not as the mapping says; an amount is not positive.
     """
-    columns: list[list[Value]] = [[] for _ in PAYMENT_SCHEMA.columns]
+    schema = TERMINAL_SCHEMA if "terminal" in mapping.columns else PAYMENT_SCHEMA
+    columns: list[list[Value]] = [[] for _ in schema.columns]
     for file in files:
         table = read_table(file, _source_schema(mapping), other_columns=True)
-        for whole, part in zip(columns, _canonical(table, mapping), strict=True):
+        for whole, part in zip(columns, _canonical(table, mapping, schema), strict=True):
             whole += part
-    whole_table = Table(PAYMENT_SCHEMA, tuple(columns), len(columns[0]))
+    whole_table = Table(schema, tuple(columns), len(columns[0]))
     for row, amount in enumerate(whole_table.column("amount_units")):
         if not isinstance(amount, int) or amount < 0:
             raise DatasetError(f"row {row}: the amount {amount} is negative")
@@ -220,10 +238,10 @@ def _source_schema(mapping: PaymentMapping) -> Schema:
     return Schema(tuple(found.values()))
 
 
-def _canonical(table: Table, mapping: PaymentMapping) -> list[list[Value]]:
+def _canonical(table: Table, mapping: PaymentMapping, schema: Schema) -> list[list[Value]]:
     """Return the canonical columns of one source file."""
     columns: list[list[Value]] = []
-    for name in PAYMENT_SCHEMA.names:
+    for name in schema.names:
         source = mapping.columns.get(name)
         if source is None:
             columns.append([None] * table.row_count)

@@ -1,6 +1,6 @@
 """Payments in memory and the canonical columns of a payments file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,12 @@ PAYMENT_SCHEMA = Schema(
 )
 """The canonical columns; a row is about its payer."""
 
+TERMINAL_SCHEMA = Schema(
+    columns=(*PAYMENT_SCHEMA.columns, Column("terminal", Kind.TEXT, nullable=True)),
+    subject="payer",
+)
+"""The same of payments where it is known at which terminal they were made."""
+
 
 @dataclass(frozen=True)
 class Payments:
@@ -43,6 +49,8 @@ class Payments:
     """1 fraud, 0 legitimate, `LABEL_UNKNOWN`."""
     scenario: list[str]
     """Which known pattern a fraud belongs to; empty for the others and where nobody knows."""
+    terminal: list[str] = field(default_factory=list)
+    """Where each was made, empty for nowhere; an empty list if that is known of none."""
 
     def __len__(self) -> int:
         """Return the number of payments."""
@@ -61,6 +69,7 @@ class Payments:
             asset=[self.asset[row] for row in picked],
             label=self.label[numbers],
             scenario=[self.scenario[row] for row in picked],
+            terminal=[self.terminal[row] for row in picked] if self.terminal else [],
         )
 
     def between(self, start_ms: int, end_ms: int) -> "Payments":
@@ -70,7 +79,7 @@ class Payments:
 
 
 def table_of(payments: Payments) -> Table:
-    """Return `payments` as a table with the canonical columns."""
+    """Return `payments` as a table with the canonical columns, terminals only if they have any."""
     labels = [None if label == LABEL_UNKNOWN else bool(label) for label in payments.label.tolist()]
     columns: tuple[list[Value], ...] = (
         list(payments.tx_id),
@@ -82,7 +91,10 @@ def table_of(payments: Payments) -> Table:
         list(labels),
         [scenario or None for scenario in payments.scenario],
     )
-    return Table(PAYMENT_SCHEMA, columns, len(payments))
+    if not payments.terminal:
+        return Table(PAYMENT_SCHEMA, columns, len(payments))
+    terminals: list[Value] = [terminal or None for terminal in payments.terminal]
+    return Table(TERMINAL_SCHEMA, (*columns, terminals), len(payments))
 
 
 def payments_of(table: Table) -> Payments:
@@ -91,6 +103,7 @@ def payments_of(table: Table) -> Payments:
     tx_id, booked_at, payer, payee, amount_units, asset, label, scenario = (
         table.column(name) for name in names
     )
+    terminal = table.column("terminal") if "terminal" in table.schema.names else []
     labels = [LABEL_UNKNOWN if value is None else int(value) for value in label]
     unsorted = Payments(
         tx_id=[str(value) for value in tx_id],
@@ -101,6 +114,7 @@ def payments_of(table: Table) -> Payments:
         asset=[str(value) for value in asset],
         label=np.array(labels, np.int64),
         scenario=["" if value is None else str(value) for value in scenario],
+        terminal=["" if value is None else str(value) for value in terminal],
     )
     order = np.argsort(unsorted.booked_at, kind="stable")
     if np.array_equal(order, np.arange(len(order))):

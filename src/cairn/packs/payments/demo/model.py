@@ -95,6 +95,7 @@ def train(data: DemoPayments, registered: Registered, seed: int) -> Trained:
         payments.payer,
         payments.payee,
         payments.amount_units.tolist(),
+        names=recipe.features,
         start=start,
     )
     _, scores = Scorer(run.trained.model, kernel="numpy").score(rows)

@@ -17,6 +17,7 @@ from cairn.modules.bank.messages import (
 )
 from cairn.modules.bank.records import HOLDS
 from cairn.modules.inference.events import PaymentScored
+from cairn.modules.screening.events import AttemptCounted
 from cairn.modules.screening.messages import RecordOutcome
 from cairn.packs.payments.demo.bank import COMPLIANCE, OFFICER, SERVICE, DemoBank
 from cairn.packs.payments.demo.errors import DemoError
@@ -44,6 +45,8 @@ class Held:
     row: int
     """Within the test period."""
     transaction_id: bytes
+    attempt: int
+    """Its position in `screening/attempts`."""
     hold: bytes
     amount_units: int
     score_ppm: int
@@ -65,6 +68,8 @@ class Stream:
     """Block time before the first payment."""
     holds: list[Held] = field(default_factory=list)
     transaction_ids: list[bytes] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+    """Positions of the payments in `screening/attempts`."""
     latencies_ms: list[float] = field(default_factory=list)
     """From handing a batch in until all of it was final, for each payment of the batch."""
     seconds: float = 0.0
@@ -139,6 +144,7 @@ class _Player:
         final.check()
         stream = self.stream
         stream.transaction_ids.append(final.transaction_id)
+        stream.attempts.append(final.event(AttemptCounted).attempt)
         scored = final.event(PaymentScored)
         expected = tuple(int(value) for value in self._trained.features[row])
         is_same = scored.features == expected
@@ -151,6 +157,7 @@ class _Player:
         held = Held(
             row,
             final.transaction_id,
+            stream.attempts[-1],
             placed.hold,
             transfer.amount_units,
             scored.score_ppm,
@@ -211,7 +218,7 @@ def play(bank: DemoBank, data: DemoPayments, trained: Trained, out: Printer) -> 
 
 def outcome_of(held: Held) -> RecordOutcome:
     """Return the message about what a held payment turned out to be."""
-    return RecordOutcome(held.transaction_id, 0, "fraud" if held.is_fraud else "genuine")
+    return RecordOutcome(held.attempt, "fraud" if held.is_fraud else "genuine")
 
 
 def await_expiry(bank: DemoBank, stream: Stream) -> Expiry:
@@ -242,9 +249,7 @@ def record_outcomes(bank: DemoBank, data: DemoPayments, stream: Stream) -> int:
     held = {one.row for one in stream.holds}
     labels = data.payments.label[data.test_row :]
     missed = [int(row) for row in np.flatnonzero(labels == 1) if int(row) not in held]
-    messages: list[Message] = [
-        RecordOutcome(stream.transaction_ids[row], 0, "fraud") for row in missed
-    ]
+    messages: list[Message] = [RecordOutcome(stream.attempts[row], "fraud") for row in missed]
     if stream.left is not None and stream.left.is_known:
         messages.append(outcome_of(stream.left))
     client = bank.client(COMPLIANCE)

@@ -1,0 +1,314 @@
+"""`cairn rule backtest` and `cairn rule compare`: what rules would have done to past facts."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from cairn.cli.files import read_file, read_text, write_output
+from cairn.cli.session import Session, command
+from cairn.sdk.errors import UsageError
+from cairn.sdk.quantities import parse_time
+from cairn.sdk.reading import Reader
+
+if TYPE_CHECKING:
+    from cairn.exact.models import ExactModel
+    from cairn.exact.rules import Rule
+    from cairn.learning.backtest import BacktestReport
+    from cairn.learning.history import Facts
+
+DAY_MS = 86_400_000
+_BUDGET = re.compile(r"([0-9]{1,9})(?:/day)?", re.ASCII)
+
+DataOption = Annotated[Path | None, Option(help="Past payments, or rows of cases.")]
+MappingOption = Annotated[Path | None, Option(help="Which columns of --data are what (YAML).")]
+HistoryOption = Annotated[bool, Option("--history", help="The workspace's ledger instead.")]
+ModelOption = Annotated[
+    list[str] | None, Option("--model", help="NAME=MODEL.bin for a deployment; else its live one.")
+]
+DaysOption = Annotated[int, Option(min=0, help="Only the last days; earlier ones fill windows.")]
+FromOption = Annotated[str, Option("--from", help="Payments booked from this time on.")]
+UntilOption = Annotated[str, Option("--to", help="Payments booked before this time.")]
+HtmlOption = Annotated[Path | None, Option(help="Write a page to read.")]
+
+
+@dataclass(frozen=True)
+class Period:
+    """Which payments to look at."""
+
+    days: int = 0
+    start: str = ""
+    end: str = ""
+
+    def bounds(self, facts: "Facts") -> tuple[int, int]:
+        """Return the period's bounds, half-open, in milliseconds since the epoch."""
+        if not len(facts):
+            raise UsageError("there are no payments to look at", "record or give some first")
+        first, last = int(facts.booked_at_ms.min()), int(facts.booked_at_ms.max()) + 1
+        until_ms = parse_time(self.end) if self.end else last
+        from_ms = parse_time(self.start) if self.start else first
+        if self.days:
+            from_ms = max(from_ms, (until_ms - 1) // DAY_MS * DAY_MS - (self.days - 1) * DAY_MS)
+        if not from_ms < until_ms:
+            raise UsageError("the period ends before it begins", "change --from, --to or --days")
+        return from_ms, until_ms
+
+
+@dataclass
+class Past:
+    """Where past facts and models come from: a file, or the workspace's ledger."""
+
+    session: Session
+    data: Path | None
+    mapping: Path | None
+    history: bool
+    models: list[str]
+    reader: Reader | None = None
+
+    def facts(self) -> "tuple[Facts, dict[str, str]]":
+        """Return the payments and what a report says of their source."""
+        if self.history:
+            from cairn.sdk.backtests import source_of
+            from cairn.sdk.history import read_history
+
+            with self.opened() as reader:
+                history = read_history(reader, names=("payments", "outcomes"))
+            return history.facts(), source_of(history)
+        return read_facts(self.file(), self.mapping)
+
+    def file(self) -> Path:
+        """Return the data file."""
+        if self.data is None:
+            raise UsageError("which facts?", "give --data FILE, or --history for the ledger's own")
+        return self.data
+
+    def scorers(self, names: tuple[str, ...]) -> "tuple[dict[str, ExactModel], dict[str, str]]":
+        """Return the models of deployments and their digests: given ones, else the live ones."""
+        from cairn.exact.models import decode_model
+        from cairn.learning.backtest import model_digest_of
+        from cairn.sdk.backtests import live_model
+
+        given = dict(_named(text) for text in self.models)
+        found, digests = {}, {}
+        for name in names:
+            if name in given:
+                raw = read_file(given[name])
+                found[name], digests[name] = decode_model(raw), model_digest_of(raw)
+            else:
+                with self.opened() as reader:
+                    found[name], digests[name] = live_model(reader, name)
+        return found, digests
+
+    @contextmanager
+    def opened(self) -> Iterator[Reader]:
+        """Yield a reader of the workspace's ledger."""
+        if self.reader is not None:
+            yield self.reader
+            return
+        with self.session.reader() as reader:
+            self.reader = reader
+            try:
+                yield reader
+            finally:
+                self.reader = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group of rules."""
+    command(app, "backtest")(backtest)
+    command(app, "compare")(compare)
+
+
+def backtest(
+    session: Session,
+    file: Annotated[Path, Argument(metavar="RULE.yaml", help="A rule.")],
+    data: DataOption = None,
+    mapping: MappingOption = None,
+    history: HistoryOption = False,
+    model: ModelOption = None,
+    days: DaysOption = 0,
+    start: FromOption = "",
+    end: UntilOption = "",
+    label: Annotated[str, Option(help="Of cases: the column with what each turned out.")] = "",
+    output: Annotated[Path | None, Option("-o", help="Write the report (JSON).")] = None,
+    html: HtmlOption = None,
+    record: Annotated[bool, Option("--record", help="Put it on record for the rule.")] = False,
+) -> None:
+    """Show what a rule would have done to past payments or cases; it needs no approval."""
+    from cairn.sdk.rule_yaml import parse_rule
+
+    rule = parse_rule(read_text(file))
+    past = Past(session, data, mapping, history, model or [])
+    report = _report(past, rule, Period(days, start, end), label)
+    if output is not None:
+        write_output(output, report.to_bytes())
+    if html is not None:
+        report.write_html(html)
+    if record:
+        from cairn.sdk.backtests import record_backtest
+
+        with session.client() as client:
+            position = record_backtest(client, report).position
+        session.out.talk(f"on record as back-test {position}")
+    fields = report.to_json() if session.out.as_json else _summary(report)
+    session.out.record({**fields, "report_digest": report.digest().hex()})
+
+
+def compare(
+    session: Session,
+    one: Annotated[str, Argument(metavar="A", help="RULE.yaml, or a model: NAME=MODEL.bin.")],
+    other: Annotated[str, Argument(metavar="B", help="The same.")],
+    budget: Annotated[str, Option(help="Alerts, such as 100/day.")] = "100/day",
+    data: DataOption = None,
+    mapping: MappingOption = None,
+    history: HistoryOption = False,
+    model: ModelOption = None,
+    days: DaysOption = 0,
+    start: FromOption = "",
+    end: UntilOption = "",
+    html: HtmlOption = None,
+) -> None:
+    """Compare two rules or models on past payments at the same number of alerts a day."""
+    from cairn.learning.backtest import evaluate_payments
+    from cairn.learning.compare import compare_rankings, ranking_of
+
+    match = _BUDGET.fullmatch(budget)
+    if match is None:
+        raise UsageError(f"{budget!r} is no budget", "write alerts a day, such as 100/day")
+    past = Past(session, data, mapping, history, [*(model or []), *_models(one, other)])
+    facts, _ = past.facts()
+    wanted = facts.between(*Period(days, start, end).bounds(facts))
+    rankings = []
+    for text in (one, other):
+        rule, as_model = _contender(text)
+        scorers, _ = past.scorers(_models_of(rule))
+        found = evaluate_payments(rule, facts, wanted.tolist(), scorers=scorers)
+        ranking = ranking_of(rule, found, facts.amount_units[wanted], as_model=as_model)
+        rankings.append(ranking)
+    report = compare_rankings(
+        rankings,
+        days=facts.booked_at_ms[wanted] // DAY_MS,
+        labels=facts.last_labels()[wanted],
+        amounts=facts.amount_units[wanted],
+        budget_per_day=int(match[1]),
+    )
+    if html is not None:
+        report.write_html(html)
+    content = report.to_json()
+    if session.out.as_json:
+        session.out.record(content)
+        return
+    session.out.talk(
+        f"{report.facts} payments on {report.days} days, {report.frauds} known frauds; "
+        f"{report.budget_per_day} alerts a day"
+    )
+    columns = ("name", "alerts", "fraud_alerts", "genuine_alerts", "unknown", "precision", "recall")
+    rows = [
+        {**row, "precision": _share(row["precision_ppm"]), "recall": _share(row["recall_ppm"])}
+        for row in content["standings"]
+    ]
+    session.out.rows(columns, rows)
+
+
+def read_facts(path: Path, mapping: Path | None) -> "tuple[Facts, dict[str, str]]":
+    """Return the payments of a file or folder, and what a report says of their source."""
+    from cairn.learning.backtest import file_digest
+    from cairn.learning.history import facts_of_columns
+    from cairn.packs.payments.mapping import CANONICAL, load_mapping, read_payments
+
+    how = CANONICAL if mapping is None else load_mapping(mapping)
+    payments = read_payments(path, how)
+    files = sorted(path.glob(how.files)) if path.is_dir() else [path]
+    digest = file_digest(b"".join(bytes.fromhex(file_digest(read_file(one))) for one in files))
+    facts = facts_of_columns(
+        payments.tx_id,
+        payments.booked_at.tolist(),
+        (payments.payer, payments.payee, payments.terminal),
+        (payments.asset, payments.amount_units.tolist()),
+        payments.label.tolist(),
+    )
+    return facts, {"data": path.name, "data_sha256": digest}
+
+
+def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestReport":
+    from cairn.learning.backtest import backtest_payments, file_digest
+    from cairn.sdk.backtests import backtest_rows, read_cases
+
+    if rule.scope:
+        path = past.file()
+        scorers, digests = past.scorers((rule.scope,))
+        return backtest_rows(
+            rule,
+            read_cases(path),
+            model=scorers[rule.scope],
+            label=label,
+            time_ms=path.stat().st_mtime_ns // 1_000_000,
+            source={"data": path.name, "data_sha256": file_digest(read_file(path))},
+            digest=digests[rule.scope],
+        )
+    facts, source = past.facts()
+    from_ms, until_ms = period.bounds(facts)
+    scorers, digests = past.scorers(_models_of(rule))
+    return backtest_payments(
+        rule,
+        facts,
+        from_ms=from_ms,
+        until_ms=until_ms,
+        scorers=scorers,
+        digests=digests,
+        source=source,
+    )
+
+
+def _summary(report: "BacktestReport") -> dict[str, Any]:
+    """Return the report's figures as people read them."""
+    return {
+        "rule": report.rule,
+        "payments" if not report.scope else "cases": report.payments,
+        "alerts": report.alerts,
+        "alerts_per_day": f"{report.alerts_per_day_milli / 1000:.1f}",
+        "acted_within_cap": f"{report.acted} (cap {report.daily_cap} a day)",
+        "value_held_units": report.value_held_units,
+        "known_outcomes": f"{report.labelled} of the alerts, {report.unknown} not known",
+        "precision": _share(report.precision_ppm),
+        "recall": f"{_share(report.recall_ppm)} of {report.frauds} known frauds",
+        "false_alarms": report.genuine_alerts,
+        "missing_values": report.unscored,
+        "top_reasons": [f"{one.text}: {one.alerts}" for one in report.reasons[:5]],
+    }
+
+
+def _share(ppm: int | None) -> str:
+    return "-" if ppm is None else f"{ppm / 10_000:.1f} %"
+
+
+def _models_of(rule: "Rule") -> tuple[str, ...]:
+    from cairn.exact.rules import models
+
+    return models(rule)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator or not name or not path:
+        raise UsageError(f"{text!r} names no model", "write NAME=MODEL.bin")
+    return name, Path(path)
+
+
+def _models(*contenders: str) -> list[str]:
+    return [text for text in contenders if "=" in text]
+
+
+def _contender(text: str) -> "tuple[Rule, bool]":
+    """Return a rule, or the one that stands for a model, and whether it is a model."""
+    from cairn.learning.backtest import threshold_rule
+    from cairn.sdk.rule_yaml import parse_rule
+
+    if "=" in text:
+        return threshold_rule(_named(text)[0], 0), True
+    return parse_rule(read_text(Path(text))), False

@@ -1,0 +1,1 @@
+"""Conversion of trained models to exact ones, with a report of how far the two are apart."""

@@ -1,0 +1,1 @@
+"""Decisions asked before somebody else acts, and what the executor then did."""
