@@ -93,7 +93,7 @@ def assess(parts: Sequence[tuple[Fitted, Integers]], *, explain: bool) -> Outcom
 def _reasons(model: ExactModel, row: list[int]) -> list[str]:
     """Return the inputs that raised an applicant's risk most."""
     against = [c for c in contributions(model, row, len(model.features)) if c.raw > 0]
-    return [model.features[c.feature].name for c in against[:REASONS]]
+    return [model.features[c.feature_index].name for c in against[:REASONS]]
 
 
 def reasons_table(outcomes: Sequence[Outcome]) -> CaseTable:
@@ -125,8 +125,8 @@ def plots(outcome: Outcome) -> list[tuple[Html, str]]:
             histogram(
                 scores,
                 title="Scores by outcome, seed 0",
+                shares=True,
                 x_label="probability of default",
-                y_label="applicants",
             ),
             "Share of applicants by the exact model's probability of default.",
         ),

@@ -25,7 +25,7 @@ from bench.cases.credit import (
 from bench.cases.result import CaseError, CaseResult, CaseTable, middle
 from bench.harness import Figure
 from cairn.learning.additive import additive_scorecard
-from cairn.learning.conversion import convert
+from cairn.learning.conversion.convert import convert
 from cairn.primitives.fixed import PPM
 
 FILE = "UCI_Credit_Card.csv"

@@ -21,7 +21,7 @@ from bench.harness import Figure
 from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.exact.scoring import Scorer
-from cairn.learning.conversion import convert
+from cairn.learning.conversion.convert import convert
 from cairn.learning.features import fold_features
 from cairn.learning.metrics import (
     average_precision,
@@ -29,7 +29,7 @@ from cairn.learning.metrics import (
     roc_auc,
     subject_precision_at_k,
 )
-from cairn.learning.quality import leaks
+from cairn.learning.quality.measure import Roles, measure_quality
 from cairn.pages.charts import line_chart, pr_curve
 from cairn.packs.payments.evaluate import DAY_MS, PaymentRecipe, TimeSplit
 from cairn.packs.payments.handbook import SPLIT
@@ -174,7 +174,7 @@ def _weekly(payments: Payments) -> list[TimeSplit]:
 
 def _week(payments: Payments, rows: Rows, split: TimeSplit) -> Week:
     recipe = PaymentRecipe(split, block_known_victims=True)
-    train, test = recipe.members(payments)
+    train, test = recipe.periods(payments)
     return Week(
         test_start_ms=split.test_start_ms,
         train=rows[train],
@@ -283,7 +283,7 @@ def _figures(
 def _leak_figures(folder: Path) -> list[Figure]:
     file = folder / "tx_2018-07.parquet"
     _tell(f"looking for leaks in {file.name}")
-    found = leaks(file, label="TX_FRAUD")
+    found = measure_quality(file, roles=Roles(label="TX_FRAUD")).leaks
     return [Figure("leaking_columns", len(found), "columns", note=", ".join(found) or "none")]
 
 
@@ -293,7 +293,10 @@ def _curves(week: Week, boosted: Score, forest: Score) -> dict[str, list[tuple[f
         "forest": forest.scores.astype(np.float64),
         "rule": _rule_ranking(week),
     }
-    return {name: precision_recall_points(week.test_labels, ranking) for name, ranking in rankings.items()}
+    return {
+        name: precision_recall_points(week.test_labels, ranking)
+        for name, ranking in rankings.items()
+    }
 
 
 def _words(anchor: Week, week_count: int, seed_count: int) -> list[str]:
@@ -314,7 +317,7 @@ def _words(anchor: Week, week_count: int, seed_count: int) -> list[str]:
 
 
 def _each(items: Sequence[Any], what: str) -> Sequence[Any]:
-    _tell(f"{len(items)} × {what}")
+    _tell(f"{len(items)} x {what}")
     return items
 
 

@@ -19,7 +19,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from bench.cases.credit import Fitted, Outcome, assess, plots, reasons_table
 from bench.cases.result import CaseError, CaseResult, middle
 from bench.harness import Figure
-from cairn.learning.conversion import convert, encode_table
+from cairn.learning.conversion.convert import convert
+from cairn.learning.conversion.rows import encode_rows
 
 FILE = "german.csv"
 NAMES = (
@@ -118,5 +119,5 @@ def _across(
         rows = table.iloc[test]
         exact = convert(model, rows=table.iloc[train]).model
         floats = model.predict_proba(rows)[:, 1]
-        parts.append((Fitted(exact, encode_table(exact, rows), floats), labels[test]))
+        parts.append((Fitted(exact, encode_rows(exact.features, rows), floats), labels[test]))
     return assess(parts, explain=explain)

@@ -13,12 +13,21 @@ from bench.harness import Figure, per_second, seconds
 from cairn.exact import rules
 from cairn.exact.features import FEATURES as DERIVED
 from cairn.exact.features import extractor
+from cairn.exact.models import (
+    FLOAT32_FILL_ABOVE,
+    FLOAT32_FILL_BELOW,
+    ExactModel,
+    Trees,
+    ValueColumn,
+    check_form,
+)
 from cairn.exact.scoring import Scorer
 from cairn.exact.windows import EMPTY, add, advance
-from cairn.learning.conversion import convert
-from cairn.learning.conversion_rows import encode_rows, float32_features
-from cairn.learning.conversion_sources import TreeSource, read_source
-from cairn.learning.conversion_trees import LEAF, SourceTree
+from cairn.learning.conversion.convert import convert
+from cairn.learning.conversion.rows import encode_rows, float32_features
+from cairn.learning.conversion.lightgbm_models import read_lightgbm
+from cairn.learning.conversion.sources import LEAF, SourceTree
+from cairn.primitives.encoding import replace
 
 COLUMNS = 30
 FEATURES = float32_features([f"f{place}" for place in range(COLUMNS)])
@@ -72,7 +81,35 @@ def _boosted(rows: Rows, labels: npt.NDArray[np.int64]) -> list[Figure]:
                 "numpy kernel": _call_us(lambda: plain.score_one(first)),
             },
         ),
+        _staged(model, encoded),
     ]
+
+
+def _staged(model: ExactModel, encoded: npt.NDArray[np.int64]) -> Figure:
+    """Return the speed of the same trees over inputs that may be missing, two columns for each."""
+    body = model.body
+    assert isinstance(body, Trees)
+    fills = (FLOAT32_FILL_BELOW, FLOAT32_FILL_ABOVE)
+    staged = replace(
+        model,
+        features=tuple(replace(feature, nullable=True) for feature in model.features),
+        columns=tuple(ValueColumn(place, fill) for place in range(COLUMNS) for fill in fills),
+        body=replace(body, features=bytes(2 * feature for feature in body.features)),
+    )
+    check_form(staged)
+    with_stage, without = Scorer(staged, kernel="numba"), Scorer(model, kernel="numba")
+    assert (with_stage.score(encoded)[0] == without.score(encoded)[0]).all()
+    first = tuple(encoded[0].tolist())
+    count = len(encoded)
+    one_us = _call_us(lambda: with_stage.score_one(first))
+    return Figure(
+        "exact.stage60.rows_per_s",
+        per_second(count, lambda: with_stage.score(encoded)),
+        "rows/s",
+        goal=">= 0.8 x without",
+        against={"without": per_second(count, lambda: without.score(encoded))},
+        note=f"the same trees behind an input stage of 60 columns; one row {one_us:.1f} us",
+    )
 
 
 def _forest(rows: Rows, labels: npt.NDArray[np.int64]) -> Figure:
@@ -162,8 +199,7 @@ def _make_rows(count: int) -> tuple[Rows, npt.NDArray[np.int64]]:
 
 def _onnx_session(booster: Any) -> Any:
     """Return an ONNX Runtime session with the same trees, on one thread."""
-    source = read_source(booster)
-    assert isinstance(source, TreeSource)
+    source = read_lightgbm(booster)
     columns: dict[str, Any] = {}
     for tree_id, tree in enumerate(source.trees):
         for name, values in _onnx_columns(tree_id, tree).items():

@@ -52,6 +52,26 @@ def test_a_payment_settles(funded: Shell) -> None:
     assert "bank/transfer_settled" in shown
 
 
+def test_a_payment_is_labelled_later(funded: Shell) -> None:
+    terminal = "ab" * 20
+    line = "bank transfer customer:alice customer:bob 1 eur --as core --yes"
+    paid = funded.json(f"{line} --terminal {terminal} --state device-age=3 --state b=-1")
+    shown = str(funded.json(f"tx show {paid['transaction']}"))
+    assert "screening/attempt_counted" in shown
+    assert terminal in shown
+    refused = funded(f"tx label {paid['transaction']} fraud --as core --yes", code=1)
+    assert "missing_role" in refused.err
+    missing = funded(f"tx label {'00' * 32} fraud --as core --yes", code=2)
+    assert "no block holds" in missing.err
+    missing = funded(f"tx label {paid['transaction']} fraud --operation 1 --as core --yes", code=2)
+    assert "no operation 1" in missing.err
+    wrong = funded(f"tx label {paid['transaction']} perhaps --as core --yes", code=2)
+    assert "fraud or genuine" in wrong.err
+    for stated in ("device-age", "device-age=x", "a=1 --state a=2"):
+        wrong = funded(f"{line} --state {stated}", code=2)
+        assert "states" in wrong.err
+
+
 def test_spending_asks_first(funded: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     ran = funded("bank transfer customer:alice customer:bob 1 eur --as core", code=2)
     assert "pay 1 eur from customer:alice to customer:bob" in ran.err

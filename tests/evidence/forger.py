@@ -183,9 +183,9 @@ def _inside(value: bytes) -> Iterator[tuple[str, bytes]]:
         return
     try:
         scan(value)
-    except NonCanonicalError:
+        tree = msgspec.msgpack.decode(value)
+    except (NonCanonicalError, UnicodeDecodeError):
         return
-    tree = msgspec.msgpack.decode(value)
     if not isinstance(tree, list) or encode(tuple(tree)) != value:
         return
     for path, part in _walk(tree):

@@ -5,10 +5,30 @@ from typing import Any
 import pytest
 
 from cairn.exact import rules
+from cairn.exact.explain import contributions
 from cairn.exact.features import FEATURES, vector
-from cairn.exact.models import Bins, Linear, Scorecard, Trees, Weight, decode_model, encode_model
+from cairn.exact.models import (
+    FLOAT32_FILL_ABOVE,
+    FLOAT32_FILL_BELOW,
+    FLOAT32_KEY_MAX,
+    FLOAT32_KEY_MIN,
+    MISSING,
+    UNKNOWN_CATEGORY,
+    Bins,
+    ExactModel,
+    Feature,
+    IndicatorColumn,
+    Linear,
+    Scorecard,
+    Trees,
+    ValueColumn,
+    Weight,
+    decode_model,
+    encode_model,
+)
 from cairn.exact.reference import ReferenceScorer
 from cairn.exact.windows import ABSENT, EMPTY, add, encode_window, relabel
+from cairn.primitives.fixed import HALVING_LIMIT, halving_ppm
 from tests.exact.model_cases import Tree, model_of, pack_trees
 from tests.vector_files import replay
 
@@ -52,21 +72,74 @@ def models() -> list[dict[str, Any]]:
     cases = []
     for body, link in bodies:
         model = model_of(body, 3, link)
-        raw = encode_model(model)
-        assert decode_model(raw) == model
-        scorer = ReferenceScorer(model)
         rows = [[numbers.below(1_000) - 500 for _ in range(3)] for _ in range(6)]
-        rows += [[2**63 - 1, -(2**63), 0], [0, 0, 0]]
-        results = [scorer.score(row) for row in rows]
-        cases.append(
-            {
-                "model": raw.hex(),
-                "rows": rows,
-                "raw": [result[0] for result in results],
-                "score_ppm": [result[1] for result in results],
-            }
-        )
+        rows += [[2**63 - 1, 1 - 2**63, 0], [0, 0, 0]]
+        cases.append(scored(model, rows))
     return cases
+
+
+def scored(model: ExactModel, rows: list[list[int]]) -> dict[str, Any]:
+    raw = encode_model(model)
+    assert decode_model(raw) == model
+    scorer = ReferenceScorer(model)
+    results = [scorer.score(row) for row in rows]
+    return {
+        "model": raw.hex(),
+        "rows": rows,
+        "raw": [result[0] for result in results],
+        "score_ppm": [result[1] for result in results],
+        "contributions": [[list(one) for one in contributions(model, row)] for row in rows],
+    }
+
+
+def staged_models() -> list[dict[str, Any]]:
+    """Return models with an input stage: missing values, categories, and an isolation forest."""
+    features = (
+        Feature("age", "integer", nullable=True),
+        Feature("ratio", "float32", nullable=True),
+        Feature("colour", "category", 0, ("red", "green", "blue"), True, True),
+    )
+    columns = (
+        ValueColumn(0, 40),
+        IndicatorColumn(0, (MISSING, 7)),
+        ValueColumn(1, FLOAT32_FILL_BELOW),
+        ValueColumn(1, FLOAT32_FILL_ABOVE),
+        IndicatorColumn(2, (MISSING, UNKNOWN_CATEGORY)),
+        IndicatorColumn(2, (0, 2)),
+    )
+    weighted = (*columns[:2], *columns[4:])
+    nodes: list[Tree] = [
+        (2, 10, (4, 0, 3, 2**33), (0, 30, 2**32, 2**31)),
+        (3, 10, (5, 0, 2**30, 2**34), (1, 0, 2**32 + 1, 2**33 + 1)),
+    ]
+    weights = (
+        Weight(18, 99, 2**40, 38),
+        Weight(0, 1, 2**46),
+        Weight(0, 1, -(2**45)),
+        Weight(0, 1, 3 * 2**44, 1),
+    )
+    bins = (Bins(0, (30, 50), (5, -5, 9), 1), Bins(4, (0,), (0, 20)), Bins(5, (0,), (7, 0), 3))
+    rows = [
+        [30, 0, 0],
+        [31, -(2**20), 1],
+        [MISSING, MISSING, MISSING],
+        [7, FLOAT32_KEY_MAX, UNKNOWN_CATEGORY],
+        [2**63 - 1, FLOAT32_KEY_MIN, 2],
+    ]
+    models = (
+        ExactModel(1, features, "isolation", pack_trees(nodes, divisor=2), columns),
+        ExactModel(1, features, "logistic", pack_trees(nodes, base=-(2**33)), columns),
+        ExactModel(1, features, "logistic", Linear(-5, 14, weights), weighted),
+        ExactModel(1, features, "identity", Scorecard(2**30, 9, 2**25, bins), columns),
+    )
+    return [scored(model, rows) for model in models]
+
+
+def halvings() -> list[list[int]]:
+    """Return raw outputs and scores of the link `isolation`, which is 2 to the negative power."""
+    raws = [0, 1, 2**22 - 1, 2**22, 2**31, 2**32 - 1, 2**32, 7 * 2**30, HALVING_LIMIT, 2**63 - 1]
+    raws += [place * 389_000_003 for place in range(1, 40)]
+    return [[raw, halving_ppm(raw)] for raw in raws]
 
 
 def evaluations() -> list[dict[str, Any]]:
@@ -148,11 +221,13 @@ def test_exact_arithmetic_has_not_moved() -> None:
     replay(
         "exact",
         {
-            "about": "exact models over three integer features with raw outputs at 2^-32 and scores"
-            " in parts per million; a rule with its evaluations; payments in order with the"
-            " features of each and the windows after it; with `then_fraud`, an earlier payment is"
-            " labelled as fraud after this one; records are canonical bytes in hex",
-            "models": models(),
+            "about": "exact models over three features, some with an input stage, with raw outputs"
+            " at 2^-32, scores in parts per million, and contributions (feature and raw); 2^-x in"
+            " parts per million for x at 2^-32; a rule with its evaluations; payments in order with"
+            " the features of each and the windows after it; with `then_fraud`, an earlier payment"
+            " is labelled as fraud after this one; records are canonical bytes in hex",
+            "models": [*models(), *staged_models()],
+            "halvings": halvings(),
             "rules": evaluations(),
             "feature_names": list(FEATURES),
             "payments": payments(),

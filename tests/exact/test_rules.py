@@ -181,3 +181,49 @@ def test_the_largest_rule_is_allowed() -> None:
     check_rule(rule_of(RISK, *[Not()] * 15))
     for name in FEATURES:
         check_rule(rule_of(Compare(f"feature:{name}", "!=", -(2**63))))
+
+
+# Scopes
+
+
+@pytest.mark.parametrize(
+    ("scope", "operand", "is_there"),
+    [
+        ("", "model:fraud", True),
+        ("", "feature:payer_count_1h", True),
+        ("", "field:amount_units", True),
+        ("", "asserted:device-risk", True),
+        ("", "asserted:", False),
+        ("", "input:income", False),
+        ("credit", "model:credit", True),
+        ("credit", "input:income", True),
+        ("credit", "input:", False),
+        ("credit", "model:fraud", False),
+        ("credit", "feature:payer_count_1h", False),
+        ("credit", "field:amount_units", False),
+        ("credit", "asserted:device-risk", False),
+    ],
+)
+def test_what_a_rule_looks_at_depends_on_its_scope(
+    scope: str, operand: str, is_there: bool
+) -> None:
+    rule = Rule(1, "a", (Compare(operand, ">=", 1),), (Emit("a"),), 1, 0, scope)
+    if is_there:
+        check_rule(rule)
+        assert decode_rule(encode_rule(rule)) == rule
+    else:
+        with pytest.raises(RuleFormError, match="not an operand"):
+            check_rule(rule)
+
+
+def test_a_rule_on_decisions_freezes_nobody() -> None:
+    actions = (Freeze("payer", 1),)
+    rule = Rule(1, "a", (Compare("input:income", ">=", 1),), actions, 1, 0, "credit")
+    with pytest.raises(RuleFormError, match="freezes nobody"):
+        check_rule(rule)
+
+
+def test_a_scope_is_a_name() -> None:
+    rule = Rule(1, "a", (Compare("input:income", ">=", 1),), (Emit("a"),), 1, 0, "No name")
+    with pytest.raises(RuleFormError, match="not a name for a deployment"):
+        check_rule(rule)

@@ -253,3 +253,13 @@ def test_an_input_that_is_none_is_no_member(kernel: Kernel) -> None:
     for value in (4, 2**62, 2**63 - 1, -1, -(2**40), MISSING):
         assert scorer.score_one((value,))[0] == 11
         assert scorer.score(np.array([(value,)], np.int64))[0].tolist() == [11]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_wide_linear_model_gives_the_same_for_one_row(kernel: Kernel) -> None:
+    count = 300
+    weights = tuple(Weight(-place, place, 7919 * place - 10**6) for place in range(count))
+    model = model_of(Linear(-3, 5, weights), count)
+    check_form(model)
+    row = tuple(range(-(count // 2), count - count // 2))
+    assert Scorer(model, kernel=kernel).score_one(row) == score_one_pure(model, row)

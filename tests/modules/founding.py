@@ -45,9 +45,15 @@ from cairn.modules.models.queries import get_deployment
 from cairn.modules.models.records import model_digest, promotion_subject
 from cairn.modules.registry import OTHERS
 from cairn.modules.rules.events import RuleSubmitted
-from cairn.modules.rules.messages import ActivateRule, SubmitRule
+from cairn.modules.rules.messages import ActivateRule, ShadowRule, SubmitRule
 from cairn.modules.rules.queries import get_name
-from cairn.modules.rules.records import ACTIVATION, RULES, activation_subject, rule_digest
+from cairn.modules.rules.records import (
+    ACTIVATION,
+    RULES,
+    activation_subject,
+    rule_digest,
+    shadow_subject,
+)
 from cairn.modules.training.events import RunRecorded
 from cairn.modules.training.messages import RecordRun
 from cairn.modules.training.records import Metric, SplitUse
@@ -287,6 +293,7 @@ def hold_rule(
     actions: Sequence[Action] | None = None,
     daily_cap: int = 1_000,
     priority: int = 0,
+    scope: str = "",
 ) -> Rule:
     """Return a rule that holds for an hour, by default what deployment `fraud` scores high."""
     return Rule(
@@ -296,6 +303,7 @@ def hold_rule(
         actions=(Hold(HOUR_MS, "return"),) if actions is None else tuple(actions),
         daily_cap=daily_cap,
         priority=priority,
+        scope=scope,
     )
 
 
@@ -323,4 +331,25 @@ def activate(ledger: Harness, rule: Rule) -> int:
     version = submit_rule(ledger, rule)
     approve_rule(ledger, rule.name, version)
     ledger.done("rick", ActivateRule(rule.name, version))
+    return version
+
+
+def approve_shadow(
+    ledger: Harness, rule: str, version: int, people: Sequence[str] = ("cora", "vera")
+) -> None:
+    """Let people approve that a rule's version may be in shadow."""
+    name = get_name(ledger.context(), rule)
+    stored = ledger.get(RULES, rule, version)
+    assert name is not None
+    assert stored is not None
+    subject = shadow_subject(rule, version, rule_digest(stored.raw), name.shadow_count)
+    for person in people:
+        ledger.done(person, Approve(ACTIVATION, subject))
+
+
+def put_in_shadow(ledger: Harness, rule: Rule) -> int:
+    """Submit a rule and put it in shadow; return the number of its version."""
+    version = submit_rule(ledger, rule)
+    approve_shadow(ledger, rule.name, version)
+    ledger.done("rick", ShadowRule(rule.name, version))
     return version

@@ -26,8 +26,8 @@ from cairn.modules.models.records import (
 )
 from cairn.modules.rules import invariants as rules
 from cairn.modules.rules.live import acting_rules
-from cairn.modules.rules.records import FREEZES, RULES, PendingFreeze
 from cairn.modules.rules.records import NAMES as RULE_NAMES
+from cairn.modules.rules.records import RULES, SHADOWS, STAGES, RuleStage, ShadowRule
 from cairn.primitives.encoding import Record, encode, replace
 from tests.modules.founding import activate, amount_model, found, go_live, hold_rule
 from tests.modules.harness import Harness
@@ -89,7 +89,9 @@ BREAKS: list[tuple[Callable[[StateReader], None], Callable[[Harness], None]]] = 
     (models.check_live, lambda x: write(x, LIVE_COUNTS, LiveCount(1), NOBODY)),
     (rules.check_live, lambda x: remove(x, RULES)),
     (rules.check_live, lambda x: change(x, RULE_NAMES, version_count=2)),
-    (rules.check_live, lambda x: write(x, FREEZES, PendingFreeze("big", 1, 5), NOBODY)),
+    (rules.check_live, lambda x: write(x, SHADOWS, ShadowRule(2, 0, 1), "big")),
+    (rules.check_live, lambda x: write(x, SHADOWS, ShadowRule(1, 0, 1), "big")),
+    (rules.check_live, lambda x: write(x, STAGES, RuleStage(0, b"", 7, 0), "big", 1)),
 ]
 
 
@@ -122,5 +124,5 @@ def test_what_must_be_there_and_is_not_is_a_fault(ledger: Harness) -> None:
     with pytest.raises(Fault, match="chunk 0"):
         model_bytes(ledger.context(), digest)
     remove(ledger, RULES)
-    with pytest.raises(Fault, match="the live rule big is missing"):
+    with pytest.raises(Fault, match="the rule big is missing"):
         acting_rules(ledger.context())

@@ -191,7 +191,7 @@ def test_a_run_folder_is_never_overwritten_and_its_damage_named(
     [
         (TabularRecipe("nothing"), "no column 'nothing'"),
         (TabularRecipe("amount"), "other values than 0 and 1"),
-        (TabularRecipe("fraud", ("note",)), "of kind text"),
+        (TabularRecipe("note"), "other values than 0 and 1"),
         (TabularRecipe("fraud", test_ppm=1), "no row"),
     ],
 )

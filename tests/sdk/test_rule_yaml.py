@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cairn.exact import rules
 from cairn.exact.rules import Action, Compare, Emit, Freeze, Hold, Refuse, Rule
+from cairn.exact.schema import Feature, is_input
 from cairn.sdk import rule_yaml
 from cairn.sdk.rule_yaml import RuleTextError, dump_rule, parse_rule
 from tests.exact.test_rules import conditions
@@ -156,3 +157,148 @@ def test_lists_of_actions_and_several_units() -> None:
         Emit("one"),
         Emit("two"),
     )
+
+
+# Rules on decisions
+
+CASE_EXAMPLE = (rule_yaml.__doc__ or "").split("```yaml\n")[2].split("```")[0]
+SCHEMA = (
+    Feature("amount", "integer", scale_bits=8),
+    Feature("purpose", "category", categories=("home", "car")),
+    Feature("income", "integer", nullable=True),
+    Feature("ratio", "float32"),
+)
+
+
+def parse_case(text: str) -> Rule:
+    return parse_rule(text, lambda _: SCHEMA)
+
+
+def test_the_published_example_on_decisions_is_this_rule() -> None:
+    assert parse_case(CASE_EXAMPLE) == Rule(
+        version=1,
+        name="look-at-large-loans",
+        condition=(
+            Compare("model:credit-risk", ">=", 350_000),
+            Compare("input:amount", ">", 5_120_128),
+            Compare("input:purpose", "==", 1),
+            Compare("input:income", "<", 1_200),
+            rules.All(2),
+            rules.Any(3),
+        ),
+        actions=(Hold(5 * 86_400_000, "return"),),
+        daily_cap=50,
+        scope="credit-risk",
+    )
+
+
+def test_inputs_are_dumped_as_people_write_them() -> None:
+    rule = parse_case(CASE_EXAMPLE)
+    text = dump_rule(rule, SCHEMA)
+    assert "is: car" in text
+    assert "more_than: 20000.5" in text
+    assert "on_expiry: refuse" in text
+    assert parse_case(text) == rule
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(SCHEMA),
+    st.sampled_from(("<", "<=", ">", ">=", "==", "!=")),
+    st.integers(-(2**31), 2**31 - 1),
+)
+def test_thresholds_of_inputs_are_read_back(
+    feature: Feature, operator: rules.Operator, value: int
+) -> None:
+    if feature.kind == "category":
+        value, operator = value % 2, "==" if operator in ("<", "<=", "==") else "!="
+    if not is_input(feature, value):
+        return
+    node = Compare("input:" + feature.name, operator, value)
+    rule = Rule(1, "a", (node,), (Emit("a"),), 1, 0, "credit")
+    assert parse_case(dump_rule(rule, SCHEMA)) == rule
+
+
+@pytest.mark.parametrize(
+    ("word", "threshold", "operator", "expected"),
+    [
+        ("more_than", "2.5", ">", 2),
+        ("at_least", "2.5", ">=", 3),
+        ("less_than", "2.5", "<", 3),
+        ("at_most", "2.5", "<=", 2),
+        ("equals", "3.0", "==", 3),
+    ],
+)
+def test_a_whole_number_is_compared_with_a_fraction(
+    word: str, threshold: str, operator: str, expected: int
+) -> None:
+    text = f"""
+        rule: a
+        decisions: credit
+        when: {{input: income, {word}: {threshold}}}
+        do: {{emit: a}}
+        daily_cap: 1
+    """
+    (node,) = parse_case(text).condition
+    assert node == Compare("input:income", operator, expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("condition", "message", "hint"),
+    [
+        ("{input: amuont, at_least: 1}", "has no input 'amuont'", "`amount`"),
+        ("{input: age, at_least: 1}", "has no input 'age'", "choose one of `amount`"),
+        ("{input: purpose, is: cra}", "no category 'cra'", "`car`"),
+        ("{input: purpose, at_least: 1}", "is a category", "`is`, `is_not`"),
+        ("{input: income, is: 5}", "is a number", "`at_least`"),
+        ("{input: income, equals: 2.5}", "never equals 2.5", "a number"),
+        ("{input: income, at_least: many}", "no number", "a number"),
+        ("{input: income, at_least: true}", "is a number", "a number"),
+        ("{feature: payer_count_1h, at_least: 1}", "no `feature`: a case is no", "`input`"),
+        ("{amount_units: {at_least: 1}}", "no `amount_units`: a case is no", "`input`"),
+        ("{model: other, at_least: 1}", "looks at no other model", "`model: credit`"),
+        ("{inputs: income, at_least: 1}", "there is nothing 'inputs'", "`input`"),
+        ("{at_least: 1}", "names one of `model`, `input`", "{input: amount"),
+    ],
+)
+def test_an_error_in_a_rule_on_decisions_names_the_remedy(
+    condition: str, message: str, hint: str
+) -> None:
+    text = f"rule: a\ndecisions: credit\nwhen: {condition}\ndo: {{emit: a}}\ndaily_cap: 1\n"
+    with pytest.raises(RuleTextError) as caught:
+        parse_case(text)
+    assert caught.value.line == 3
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message", "hint"),
+    [
+        ("on_expiry: refuse", "on_expiry: return", "is 'return'", "`allow`"),
+        ("  hold:", "  freeze:", "no key 'freeze'", "`hold`"),
+        ("credit-risk\nwhen", "Credit\nwhen", "not a name for a deployment", "a-z"),
+    ],
+)
+def test_actions_on_decisions_are_those_of_decisions(
+    before: str, after: str, message: str, hint: str
+) -> None:
+    with pytest.raises(RuleTextError) as caught:
+        parse_case(CASE_EXAMPLE.replace(before, after, 1))
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_a_rule_on_decisions_needs_to_know_the_inputs() -> None:
+    with pytest.raises(RuleTextError, match="inputs of 'credit-risk' are not known"):
+        parse_rule(CASE_EXAMPLE)
+
+
+def test_a_rule_on_payments_has_no_inputs_and_may_look_at_what_is_stated() -> None:
+    text = "rule: a\nwhen: {input: income, at_least: 1}\ndo: {emit: a}\ndaily_cap: 1\n"
+    with pytest.raises(RuleTextError) as caught:
+        parse_rule(text)
+    assert "decisions: NAME" in caught.value.hint
+    rule = parse_rule(text.replace("input: income", "asserted: device-risk"))
+    assert rule.condition == (Compare("asserted:device-risk", ">=", 1),)
+    assert parse_rule(dump_rule(rule)) == rule

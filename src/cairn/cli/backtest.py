@@ -1,7 +1,7 @@
 """`cairn rule backtest` and `cairn rule compare`: what rules would have done to past facts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from cairn.sdk.quantities import parse_time
 from cairn.sdk.reading import Reader
 
 if TYPE_CHECKING:
-    from cairn.exact.models import ExactModel
+    from cairn.exact.models import ExactModel, Feature
     from cairn.exact.rules import Rule
     from cairn.learning.backtest import BacktestReport
     from cairn.learning.history import Facts
@@ -104,6 +104,10 @@ class Past:
                     found[name], digests[name] = live_model(reader, name)
         return found, digests
 
+    def inputs_of(self, deployment: str) -> "Sequence[Feature]":
+        """Return the inputs of the model that a rule on decisions looks at."""
+        return self.scorers((deployment,))[0][deployment].features
+
     @contextmanager
     def opened(self) -> Iterator[Reader]:
         """Yield a reader of the workspace's ledger."""
@@ -142,8 +146,8 @@ def backtest(
     """Show what a rule would have done to past payments or cases; it needs no approval."""
     from cairn.sdk.rule_yaml import parse_rule
 
-    rule = parse_rule(read_text(file))
     past = Past(session, data, mapping, history, model or [])
+    rule = parse_rule(read_text(file), past.inputs_of)
     report = _report(past, rule, Period(days, start, end), label)
     if output is not None:
         write_output(output, report.to_bytes())
@@ -228,7 +232,7 @@ def read_facts(path: Path, mapping: Path | None) -> "tuple[Facts, dict[str, str]
     facts = facts_of_columns(
         payments.tx_id,
         payments.booked_at.tolist(),
-        (payments.payer, payments.payee, payments.terminal),
+        (payments.payer, payments.payee, payments.terminal or [""] * len(payments)),
         (payments.asset, payments.amount_units.tolist()),
         payments.label.tolist(),
     )

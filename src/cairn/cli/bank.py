@@ -1,11 +1,13 @@
 """`cairn bank`: assets, accounts, payments, freezes and escrow."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Annotated
 
 from typer import Argument, Option
 
 from cairn.cli.session import Session, command, new_app
+from cairn.ledger.records import Asserted
 from cairn.modules.bank.events import AccountsOpened, EscrowOpened, HoldPlaced
 from cairn.modules.bank.messages import (
     OPENED_MAX,
@@ -22,9 +24,16 @@ from cairn.modules.bank.messages import (
 )
 from cairn.modules.bank.records import ACCOUNTS, ASSETS, BALANCES, ESCROWS, FREEZE_SERIES, Asset
 from cairn.primitives.hashes import sha256
+from cairn.primitives.ids import is_name
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.names import CUSTOMER, customer_pseudonym, find_id
-from cairn.sdk.quantities import format_amount, format_time, parse_amount, parse_until
+from cairn.sdk.quantities import (
+    format_amount,
+    format_time,
+    parse_amount,
+    parse_hex,
+    parse_until,
+)
 from cairn.sdk.reading import Reader
 
 app = new_app("Assets, accounts and payments.")
@@ -130,6 +139,10 @@ def transfer(
     asset: AssetArgument,
     reference: Annotated[str, Option(help="What it is for; only its digest is sent.")] = "",
     booked: Annotated[str, Option(help="Booking time; else now.")] = "",
+    terminal: Annotated[str, Option(help="Where it was made: 40 hex digits.")] = "",
+    stated: Annotated[
+        list[str] | None, Option("--state", help="NAME=INTEGER, for rules; may be repeated.")
+    ] = None,
 ) -> None:
     """Pay. A rule may hold or refuse the payment before it settles."""
     with session.client() as client:
@@ -143,6 +156,8 @@ def transfer(
             amount_units=parse_amount(amount, decimals),
             booked_at_ms=parse_until(booked, now_ms) if booked else session.now_ms(),
             reference=sha256(reference.encode() if reference else secrets.token_bytes(32)),
+            terminal=parse_hex(terminal, 20, "a terminal's id") if terminal else b"",
+            asserted=_stated(stated or ()),
         )
         session.confirm(f"pay {amount} {asset} from {payer} to {payee}")
         final = session.send(client, message)
@@ -165,6 +180,24 @@ def transfer(
             ),
         }
     )
+
+
+def _stated(texts: Sequence[str]) -> tuple[Asserted, ...]:
+    """Return what the sender states about a payment, sorted by name.
+
+    Raises:
+        UsageError: A text is no name and integer, or a name stands twice.
+    """
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not is_name(name) or name in found:
+            raise UsageError(f"{text!r} states nothing new", "write each NAME=INTEGER once")
+        try:
+            found[name] = int(value)
+        except ValueError as error:
+            raise UsageError(f"{text!r} states no integer", "write NAME=INTEGER") from error
+    return tuple(Asserted(name, value) for name, value in sorted(found.items()))
 
 
 @command(app, "balance")

@@ -103,7 +103,7 @@ def quality(
     html: Annotated[Path | None, Option("--html", help="A page to write.")] = None,
     memory_mb: Annotated[int, Option(min=64, help="Memory before it writes to disk.")] = 1024,
 ) -> None:
-    """Report on a file (missing, wrong, junk, repeated, extreme, leaking), or show what is recorded."""
+    """Report what is missing, wrong, repeated, extreme or leaks; or show what is recorded."""
     from cairn.cli.registering import measure, read_quality
 
     path = Path(target)

@@ -75,6 +75,7 @@ def show(session: Session, hold: HoldArgument) -> None:
             if entry.record.hold == identity
         ]
         fields = _fields(reader, names, identity, record)
+        why = _reasons(reader, record)
     renewal = record.renewal
     session.out.record(
         {
@@ -82,6 +83,7 @@ def show(session: Session, hold: HoldArgument) -> None:
             "transaction": record.transaction_id.hex(),
             "operation": record.operation_index,
             "ordered_by": names.show(record.ordered_by),
+            "reasons": why,
             "on_expiry": "settle" if record.settle_on_expiry else "return",
             "renewals": record.renewals,
             "renewal_proposed": ""
@@ -149,6 +151,16 @@ def _decide(session: Session, hold: str, what: str, message: Decision) -> None:
         session.send(client, message(identity))
         fields = _fields(client, names, identity, client.require(HOLDS, identity))
     session.out.record(fields)
+
+
+def _reasons(reader: Reader, hold: Hold) -> list[str]:
+    """Return why a payment was held, from its receipt."""
+    from cairn.sdk.rules import reasons
+
+    final = reader.outcome(hold.transaction_id)
+    if final is None:
+        return []
+    return reasons(reader, final.operations[hold.operation_index].events, hold.asset)
 
 
 def _fields(reader: Reader, names: Names, identity: bytes, hold: Hold) -> dict[str, Any]:

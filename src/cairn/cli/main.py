@@ -7,6 +7,7 @@ from importlib import metadata
 import typer
 
 from cairn.cli import (
+    backtest,
     bank,
     config,
     data,
@@ -14,6 +15,7 @@ from cairn.cli import (
     decide,
     demo,
     errors,
+    export,
     hold,
     init,
     key,
@@ -22,6 +24,7 @@ from cairn.cli import (
     org,
     predict,
     prove,
+    report,
     rule,
     training,
     trust,
@@ -64,6 +67,9 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
 init.register(app)
 for name, group in GROUPS:
     app.add_typer(group, name=name)
+backtest.register(rule.app)
+export.register(data.app)
+report.register(app)
 verify.register(app)
 demo.register(app)
 

@@ -23,6 +23,7 @@ from cairn.modules.models.records import (
     SEALED,
     VERSION_ENTRIES,
     VERSIONS,
+    model_digest,
 )
 from cairn.modules.training.records import RUNS
 from cairn.primitives.hashes import sha256
@@ -46,20 +47,59 @@ FolderArgument = Annotated[
 @command(app, "convert")
 def convert(
     session: Session,
-    model: Annotated[Path, Argument(help="LightGBM's text form of a model.")],
-    rows: Annotated[
-        Path, Option(help="CSV of reference rows, with a header of the inputs' names.")
+    model: Annotated[
+        Path,
+        Argument(
+            metavar="FILE",
+            help="XGBoost's .json or .ubj, LightGBM's .txt, scikit-learn's as .skops.",
+        ),
     ],
-    output: Annotated[Path, Option("-o", "--output", help="The exact model to write.")],
+    data: Annotated[
+        Path, Option("--data", help="Rows like those to score: CSV, Parquet or NDJSON.")
+    ],
+    output: Annotated[
+        Path | None, Option("-o", "--output", help="The exact model to write.")
+    ] = None,
+    threshold: Annotated[
+        float, Option(min=0.0, max=1.0, help="Score from which a decision is positive.")
+    ] = 0.5,
+    largest_difference: Annotated[
+        float, Option(min=0.0, help="Refuse if the scores of a row are further apart.")
+    ] = 1e-4,
+    report_file: Annotated[
+        Path | None, Option("--report", help="Write the report to this file, as JSON.")
+    ] = None,
 ) -> None:
-    """Convert a LightGBM model (text form, never a pickle) to an exact one, and compare the two."""
+    """Convert a trained model to an exact one, and compare the two on rows; opens no pickles."""
     from cairn.exact.models import encode_model
-    from cairn.sdk.lightgbm_text import convert_text
+    from cairn.sdk.conversions import convert_file
 
-    exact, report = convert_text(model, rows)
+    exact, report = convert_file(
+        model, data, threshold=threshold, largest_difference_max=largest_difference
+    )
     raw = encode_model(exact)
-    write_output(output, raw)
-    session.out.record({"model": str(output), "size_bytes": len(raw), "report": report.summary()})
+    if output is not None:
+        write_output(output, raw)
+    if report_file is not None:
+        write_output(report_file, report.to_json().encode())
+    if session.out.as_json:
+        session.out.record(
+            {
+                "model": None if output is None else str(output),
+                "model_digest": model_digest(raw).hex(),
+                "inputs": [feature.name for feature in exact.features],
+                "report": report.to_dict(),
+            }
+        )
+        return
+    session.out.record(
+        {
+            **dict(report.table()),
+            "inputs": [feature.name for feature in exact.features],
+            "model digest": model_digest(raw).hex(),
+            "written to": None if output is None else str(output),
+        }
+    )
 
 
 @command(app, "upload")

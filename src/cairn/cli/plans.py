@@ -55,6 +55,12 @@ def terms_of(
     licence: str,
     synthetic: bool,
 ) -> "Terms":
+    """Return the terms of a plan as a command line states them.
+
+    Raises:
+        UsageError: Two ways to divide, or no name.
+        TrainingError: Unknown figure, or too few columns to divide by.
+    """
     from cairn.learning.evaluation import Protocol
     from cairn.sdk.partition import Partition
     from cairn.sdk.plans import Terms
@@ -85,6 +91,7 @@ def terms_of(
 
 
 def schema_of(path: Path | None) -> "Schema | None":
+    """Return the schema of a file, None where it is to be found in the data."""
     from cairn.cli.data import read_schema
 
     return None if path is None else read_schema(path)

@@ -95,11 +95,11 @@ def stream(
 
     Each line of the output has the score of a line of the input, in order, and where it stands.
     """
+    lines: list[int] = []
     with session.client() as client:
-        rows = _json_lines(sys.stdin, live_schema(client, deployment).features)
-        scored = client.predict_stream(deployment, rows, batch=batch)
-        for number, one in enumerate(scored, start=1):
-            write(json.dumps({"line": number, **_fields(one)}))
+        rows = _json_lines(sys.stdin, live_schema(client, deployment).features, lines)
+        for place, one in enumerate(client.predict_stream(deployment, rows, batch=batch)):
+            write(json.dumps({"line": lines[place], **_fields(one)}))
 
 
 @command(app, "record")
@@ -282,8 +282,10 @@ def inputs_of(
     ]
 
 
-def _json_lines(lines: Iterable[str], features: Sequence[Feature]) -> Iterator[Row]:
-    """Yield the rows that lines of JSON hold, each checked.
+def _json_lines(
+    lines: Iterable[str], features: Sequence[Feature], numbers: list[int]
+) -> Iterator[Row]:
+    """Yield the rows that lines of JSON hold, each checked, and note the numbers of their lines.
 
     Raises:
         UsageError: A line is no row of the model; it names line and column.
@@ -298,6 +300,7 @@ def _json_lines(lines: Iterable[str], features: Sequence[Feature]) -> Iterator[R
         if not isinstance(row, dict | list):
             raise UsageError(f"line {number} is no object and no list", 'such as {"age": 31}')
         input_row(features, row, where=f"line {number}, ")
+        numbers.append(number)
         yield row
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from cairn.cli.progress import progress_bar
 from cairn.cli.session import Session
-from cairn.learning.commitments import SubjectKeys
 from cairn.learning.croissant import (
     CroissantFile,
     Permission,
@@ -14,7 +13,6 @@ from cairn.learning.croissant import (
     croissant,
     read_croissant,
 )
-from cairn.learning.datasets import Manifest
 from cairn.learning.errors import ChangedDataError
 from cairn.learning.quality.measure import Roles, measure_quality
 from cairn.learning.quality.report import QualityReport
@@ -23,13 +21,14 @@ from cairn.learning.rows import CSV_SUFFIXES, csv_rows
 from cairn.learning.schema_inference import infer_schema
 from cairn.learning.schemas import Schema
 from cairn.modules.data.api import QUALITY_FIGURES
-from cairn.modules.data.records import CONSENT_ENTRIES, CONSENTS, Quality
+from cairn.modules.data.records import CONSENT_ENTRIES, CONSENTS
 from cairn.modules.identity.records import ACCOUNTS
 from cairn.packs.payments.records import PAYMENT_SCHEMA
 from cairn.sdk.datasets import (
     DatasetLabel,
     check_dataset,
     commit_dataset,
+    discard_manifest,
     find_registered,
     manifest_file,
     open_manifest,
@@ -37,7 +36,7 @@ from cairn.sdk.datasets import (
     register_dataset,
     subject_keys,
 )
-from cairn.sdk.errors import ProtocolError, UsageError
+from cairn.sdk.errors import ProtocolError, RejectedError, UsageError
 from cairn.sdk.quality import (
     changed_policy,
     figure_words,
@@ -52,7 +51,6 @@ from cairn.sdk.quality import (
 from cairn.sdk.quantities import format_time
 
 FINDINGS_TOLD_MAX = 12
-COLUMNS_TOLD_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +83,31 @@ def register_file(session: Session, request: Request) -> dict[str, Any]:
     file = _file_of(request, described)
     workspace = session.workspace
     with session.client() as client:
-        # A manifest without a registration is what an interrupted or refused run left.
-        if manifest_file(workspace, name).exists():
-            manifest = open_manifest(workspace, name)
-            _check_same(session, name, file)
-        else:
+        # A manifest without a registration is what an interrupted run left.
+        is_new = not manifest_file(workspace, name).exists()
+        if is_new:
             schema = _schema_for(session, request, file, described)
+        else:
+            _check_same(session, name, file)
+            schema = open_manifest(workspace, name).schema
+        report = _report_for(session, request, file, schema) if request.quality else None
+        if is_new:
             session.out.talk(f"committing {file}")
             licence = request.licence or (described.licence if described else "")
-            manifest = commit_dataset(
+            commit_dataset(
                 workspace, name, file, schema, licence=licence, synthetic=request.synthetic
             )
+        manifest = open_manifest(workspace, name)
         keys = subject_keys(workspace)
-        quality = _quality_for(session, request, file, manifest, keys) if request.quality else None
-        dataset = register_dataset(client, name, manifest, quality=quality)
+        quality = None if report is None else stated_quality(report, manifest, keys)
+        try:
+            dataset = register_dataset(client, name, manifest, quality=quality)
+        except RejectedError:
+            if is_new:
+                discard_manifest(workspace, name)
+            raise
+        if report is not None:
+            save_report(report_file(workspace, name), report)
     return {
         "dataset": dataset.hex(),
         "label": str(name),
@@ -106,7 +115,7 @@ def register_file(session: Session, request: Request) -> dict[str, Any]:
         "row_root": manifest.row_root.hex(),
         "digest": manifest.digest.hex(),
         "manifest": str(manifest_file(workspace, name)),
-        "quality": str(report_file(workspace, name)) if request.quality else "none stated",
+        "quality": str(report_file(workspace, name)) if report is not None else "none stated",
     }
 
 
@@ -178,15 +187,16 @@ def show_policy(session: Session) -> None:
             policy = find_policy(reader, account.key[0])
             if policy is None:
                 continue
-            bounds = {
-                figure: figure_words(figure, getattr(policy, f"{figure}_max"))
-                for figure in QUALITY_FIGURES
-            }
+            bounds = {figure: getattr(policy, f"{figure}_max") for figure in QUALITY_FIGURES}
             rows.append(
                 {
                     "organisation": names.show(account.key[0]),
                     "required": policy.required,
-                    **{name.removesuffix("_ppm"): value for name, value in bounds.items()},
+                    **{
+                        name.removesuffix("_ppm"): "any" if one is None else figure_words(name, one)
+                        for name, one in bounds.items()
+                    },
+                    **{f"{name}_max": one for name, one in bounds.items()},
                     "set_by": names.show(policy.set_by),
                     "set": format_time(policy.set_ms),
                 }
@@ -263,10 +273,13 @@ def _schema_for(
         return PAYMENT_SCHEMA
     schema = find_schema(file, request.label_column, request.subject)
     session.out.talk(f"columns found in {file.name} (`cairn data schema -o` writes them):")
-    for column in schema.columns[:COLUMNS_TOLD_MAX]:
-        scale = f" with {column.scale} digits after the point" if column.scale else ""
+    kinds: dict[str, list[str]] = {}
+    for column in schema.columns:
+        scale = f" of scale {column.scale}" if column.scale else ""
         null = ", may be missing" if column.nullable else ""
-        session.out.talk(f"  {column.name}: {column.kind.value}{scale}{null}")
+        kinds.setdefault(f"{column.kind.value}{scale}{null}", []).append(column.name)
+    for kind, names in kinds.items():
+        session.out.talk(f"  {kind}: {', '.join(names)}")
     return schema
 
 
@@ -281,16 +294,13 @@ def _has_payment_columns(file: Path) -> bool:
     return False
 
 
-def _quality_for(
-    session: Session, request: Request, file: Path, manifest: Manifest, keys: SubjectKeys
-) -> Quality:
-    """Measure a committed file, keep the report, and tell the most important findings."""
-    report = measure(file, manifest.schema, request.label_column, request.after, request.known_at)
-    save_report(report_file(session.workspace, parse_label(request.label)), report)
+def _report_for(session: Session, request: Request, file: Path, schema: Schema) -> QualityReport:
+    """Measure a file, and tell the most important findings."""
+    report = measure(file, schema, request.label_column, request.after, request.known_at)
     session.out.talk(summary(report))
     told = [one for one in grouped(report.findings) if one[0] != "note"]
     for severity, columns, text in told[:FINDINGS_TOLD_MAX]:
         session.out.talk(f"  {severity}: {f'{columns}: ' if columns else ''}{text}")
     if len(told) > FINDINGS_TOLD_MAX:
         session.out.talk(f"  … and {len(told) - FINDINGS_TOLD_MAX} more: `cairn data quality`")
-    return stated_quality(report, manifest, keys)
+    return report

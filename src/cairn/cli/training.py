@@ -12,6 +12,8 @@ from cairn.cli.session import Session, command, new_app
 from cairn.modules.training.records import (
     EVALUATION_ENTRIES,
     EVALUATIONS,
+    PLAN_ENTRIES,
+    PLAN_USES,
     PLANS,
     RUN_ENTRIES,
     RUNS,
@@ -105,7 +107,7 @@ def run(
     threads: ThreadsOption = 1,
 ) -> None:
     """Divide a file, plan, train, record and evaluate; or train on a committed data set alone."""
-    from cairn.learning.training import TrainingSettings
+    from cairn.learning.fitting import TrainingSettings, check_algorithm
     from cairn.sdk.plans import share_ppm
 
     settings = TrainingSettings(
@@ -115,6 +117,7 @@ def run(
         threads,
         calibrate,
     )
+    check_algorithm(settings)
     if file is not None:
         _run_committed(
             session,
@@ -372,6 +375,34 @@ def list_runs(session: Session) -> None:
             for entry in reader.series(RUN_ENTRIES)
         ]
     session.out.rows(("run", "developer", "recorded", "model_digest"), rows)
+
+
+@command(app, "plans")
+def list_plans(session: Session) -> None:
+    """List the plans, and how often each was used."""
+    with session.reader() as reader:
+        names = session.names(reader)
+        rows = []
+        for entry in reader.series(PLAN_ENTRIES):
+            row = reader.require(PLANS, entry.record.plan)
+            use = reader.require(PLAN_USES, entry.record.plan)
+            rows.append(
+                {
+                    "plan": entry.record.plan.hex(),
+                    "name": row.name,
+                    "developer": names.show(row.developer),
+                    "height": row.height,
+                    "split": " ".join([row.split.method, *row.split.columns]),
+                    "test_rows": row.test_row_count,
+                    "threshold": f"{row.threshold_ppm / 1e6:g}",
+                    "metric": row.metric,
+                    "alerts_per_day": row.alert_budget_per_day,
+                    "runs": use.run_count,
+                    "evaluations": use.evaluation_count,
+                }
+            )
+    shown = ("plan", "name", "height", "split", "test_rows", "threshold", "metric", "runs")
+    session.out.rows((*shown, "evaluations"), rows)
 
 
 @command(app, "show")

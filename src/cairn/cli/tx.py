@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from typer import Argument
+from typer import Argument, Option
 
 from cairn.cli.session import Session, command, new_app
 from cairn.evidence.catalog import decode_body
@@ -21,7 +21,7 @@ from cairn.sdk.message_json import (
     to_json,
 )
 from cairn.sdk.names import Names
-from cairn.sdk.outcomes import Final
+from cairn.sdk.outcomes import Final, record_outcome
 from cairn.sdk.quantities import format_time, parse_hex
 from cairn.sdk.reading import Reader
 
@@ -82,6 +82,8 @@ def subject(session: Session, message: MessageArgument, fields: FieldsArgument) 
 @command(app, "show")
 def show(session: Session, transaction: TransactionArgument) -> None:
     """Show a transaction: who signed what, and what became of it."""
+    from cairn.sdk.rules import reasons
+
     identity = parse_hex(transaction, 32, "a transaction's id")
     with session.reader() as reader:
         final = reader.outcome(identity)
@@ -92,7 +94,25 @@ def show(session: Session, transaction: TransactionArgument) -> None:
             )
         names = session.names(reader)
         shown = {**describe_final(final), **_describe_body(reader, names, final)}
+        told = [line for one in final.operations for line in reasons(reader, one.events)]
+        if told:
+            shown["reasons"] = told
     session.out.record(shown)
+
+
+@command(app, "label")
+def label(
+    session: Session,
+    transaction: TransactionArgument,
+    outcome: Annotated[str, Argument(help="What the payment turned out to be: fraud or genuine.")],
+    operation: Annotated[int, Option(help="Which of its operations the payment is.")] = 0,
+) -> None:
+    """Record what a payment turned out to be; features of later payments follow it."""
+    identity = parse_hex(transaction, 32, "a transaction's id")
+    with session.client() as client:
+        session.confirm(f"record that {transaction} is {outcome}")
+        final = record_outcome(client, identity, operation, outcome)
+    session.out.record(describe_final(final))
 
 
 def parse_message(tag: str, fields: str, names: Names) -> Message:

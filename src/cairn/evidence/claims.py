@@ -30,7 +30,14 @@ from cairn.evidence.facts import Entry, VerifiedFacts, decoded, name_of
 from cairn.evidence.outcome import Outcome
 from cairn.evidence.people import name_words, signer_words
 from cairn.evidence.rows import DatasetCommitment, render_value, verify_row
-from cairn.evidence.words import count_words, list_words, record_words, time_words, value_words
+from cairn.evidence.words import (
+    count_words,
+    list_words,
+    quality_words,
+    record_words,
+    time_words,
+    value_words,
+)
 from cairn.ledger.receipts import OK
 from cairn.ledger.transactions import ATOMIC
 from cairn.modules.data.records import DATASETS
@@ -150,6 +157,7 @@ def _check_row(claim: RowClaim, facts: VerifiedFacts) -> Outcome:
         f"registered by {name_words(facts, dataset.registered_by)} "
         f"{time_words(dataset.registered_ms)}{state}",
         f"row {row.index} of {dataset.row_count:,}",
+        quality_words(dataset.quality),
         *values,
         *((f"not disclosed: {list_words(row.closed)}",) if row.closed else ()),
     )

@@ -9,12 +9,6 @@ from dataclasses import dataclass
 
 from cairn.evidence.bundle import DecisionClaim
 from cairn.evidence.catalog import decode_body
-from cairn.evidence.claims_model import (
-    check_promotion,
-    promotions_before,
-    proved_model,
-    version_words,
-)
 from cairn.evidence.claims_payment import (
     JudgedPayment,
     asset_words,
@@ -32,7 +26,7 @@ from cairn.evidence.judgement import Judged, read_events
 from cairn.evidence.outcome import Outcome
 from cairn.evidence.people import name_words, signer_words
 from cairn.evidence.rulebook import ActingRule, rule_book_before
-from cairn.evidence.words import count_words, list_words, share_words, time_words
+from cairn.evidence.words import count_words, list_words, time_words
 from cairn.exact import rules as exact
 from cairn.ledger.messages import Message
 from cairn.ledger.receipts import OK
@@ -94,6 +88,8 @@ class _Asked:
     body: Body
     message: DecidePayment | DecideCase
     judged: Judged
+    due_ms: int
+    """By when the executor had to report, as the receipt says."""
 
     @property
     def height(self) -> int:
@@ -108,10 +104,9 @@ def check_decision(claim: DecisionClaim, facts: VerifiedFacts, *, replay: bool) 
         ReplayError: A model or rule gives another result than the receipt states.
     """
     asked = _asked(claim, facts)
-    scope = "" if isinstance(asked.message, DecidePayment) else asked.message.deployment
+    scope = asked.message.deployment if isinstance(asked.message, DecideCase) else ""
     book = rule_book_before(facts, height=asked.height)
     acting = book.acting_at(asked.height, scope)
-    watching = book.watching_at(asked.height, scope)
     checked = [
         "the decision is the one that the signed question led to",
         f"{count_words(len(acting), 'rule')} acted at height {asked.height}: "
@@ -119,14 +114,9 @@ def check_decision(claim: DecisionClaim, facts: VerifiedFacts, *, replay: bool) 
     ]
     not_shown: list[str] = []
     _check_verdict(asked, acting)
-    findings = list(_question_words(facts, asked))
-    findings += _verdict_words(asked)
-    told = (checked, not_shown)
-    if isinstance(asked.message, DecidePayment):
-        findings += _payment_findings(facts, asked, (acting, watching), told, replay=replay)
-    else:
-        findings += _case_findings(facts, asked, (acting, watching), told, replay=replay)
-    findings += watching_words(watching)
+    findings = [*_question_words(facts, asked), *_verdict_words(asked)]
+    rules = (acting, book.watching_at(asked.height, scope))
+    findings += _basis_findings(facts, asked, rules, (checked, not_shown), replay=replay)
     findings += _story(facts, asked)
     checked.append("every step since is shown, and leads to the status that the decision has")
     if asked.row.status in REPORTED:
@@ -174,7 +164,7 @@ def _asked(claim: DecisionClaim, facts: VerifiedFacts) -> _Asked:
     decided = [event for event in judged.own if isinstance(event, Decided)]
     if len(decided) != 1 or not _is_same(decided[0], claim.decision, row):
         raise ClaimError("the receipt tells of another decision than the row")
-    return _Asked(claim.decision, row, transaction, body, message, judged)
+    return _Asked(claim.decision, row, transaction, body, message, judged, decided[0].due_ms)
 
 
 def _check_row(
@@ -301,7 +291,7 @@ def _verdict_words(asked: _Asked) -> tuple[str, ...]:
 # What it rests on
 
 
-def _payment_findings(
+def _basis_findings(
     facts: VerifiedFacts,
     asked: _Asked,
     rules: tuple[tuple[ActingRule, ...], tuple[ActingRule, ...]],
@@ -309,73 +299,58 @@ def _payment_findings(
     *,
     replay: bool,
 ) -> list[str]:
-    """Return scores and rules behind a payment's decision, checked as those of any payment."""
-    assert isinstance(asked.message, DecidePayment)
-    place = (asked.transaction, asked.body, asked.row.operation_index)
-    payment = JudgedPayment(*place, asked.message, OK, asked.judged)
+    """Return the scores and rules behind a decision, checked as those of any payment."""
     acting, watching = rules
-    models = models_of(facts, payment)
-    check_rules(payment, acting, watching, models)
-    if asked.row.verdict == HOLD:
-        one = next(a for a in acting if (a.name, a.version) == (asked.row.rule, asked.row.version))
-        deployments = exact.models(one.rule)
-        score = asked.judged.known["model:" + deployments[0]] if deployments else -1
-        if asked.row.score_ppm != score:
-            raise ClaimError("the decision names another score than the payment has")
-    findings = score_words(facts, payment) + rule_findings(facts, payment, acting, models)
-    told[0].append("the approvals of model and rules are on record and were used for them")
-    replay_judgement(payment, acting, models, told, replay=replay)
-    if asked.judged.scores:
-        told[1].append(
+    checked, not_shown = told
+    judged = JudgedPayment(
+        asked.transaction, asked.body, asked.row.operation_index, asked.message, OK, asked.judged
+    )
+    _check_score(asked)
+    models = models_of(facts, judged)
+    check_rules(judged, acting, watching, models)
+    if asked.row.verdict == HOLD and isinstance(asked.message, DecidePayment):
+        _check_hold_score(asked, acting)
+    findings = score_words(facts, judged) + rule_findings(facts, judged, acting, models)
+    findings += watching_words(watching)
+    checked.append("the approvals of model and rules are on record and were used for them")
+    replay_judgement(judged, acting, models, told, replay=replay)
+    if isinstance(asked.message, DecideCase):
+        not_shown.append("whether the features are true: the sender handed them in")
+    elif asked.judged.scores:
+        not_shown.append(
             "whether the features follow from the earlier payments: the ledger derived them in its "
             "block, and this file holds their values, not the payments that they sum up"
         )
     if asked.row.basis == "frozen":
-        told[1].append("that the payer was frozen: the series bank/freezes shows it")
+        not_shown.append("that the payer was frozen: the series bank/freezes shows it")
     return findings
 
 
-def _case_findings(
-    facts: VerifiedFacts,
-    asked: _Asked,
-    rules: tuple[tuple[ActingRule, ...], tuple[ActingRule, ...]],
-    told: tuple[list[str], list[str]],
-    *,
-    replay: bool,
-) -> list[str]:
-    """Return score and rules behind a case's decision."""
-    message, row = asked.message, asked.row
-    assert isinstance(message, DecideCase)
+def _check_score(asked: _Asked) -> None:
+    """Check that a case has the one score that its row names, on the inputs that were signed.
+
+    Raises:
+        ClaimError: It has another one, or a payment was scored on what was handed in.
+    """
+    row, message = asked.row, asked.message
+    if isinstance(message, DecidePayment):
+        if any(isinstance(score, FeaturesScored) for score in asked.judged.scores):
+            raise ClaimError("a payment was scored on features that were handed in")
+        return
     assert isinstance(row.subject, CaseSubject)
-    acting, watching = rules
-    stated = FeaturesScored(
-        message.deployment,
-        row.subject.version,
-        message.features,
-        row.score_ppm,
-        row.subject.position,
-    )
-    if asked.judged.scores != (stated,):
+    version, position = row.subject.version, row.subject.position
+    place = (message.deployment, version, message.features)
+    if asked.judged.scores != (FeaturesScored(*place, row.score_ppm, position),):
         raise ClaimError("the receipt tells of another score than the decision's")
-    promotions = promotions_before(facts, message.deployment, height=asked.height)
-    if not promotions or promotions[-1].record.version != row.subject.version:
-        raise ClaimError(f"another version was live in {message.deployment}")
-    model = proved_model(facts, row.subject.version)
-    models = {message.deployment: model}
-    place = (asked.transaction, asked.body, row.operation_index)
-    judged = JudgedPayment(*place, message, OK, asked.judged)
-    check_rules(judged, acting, watching, models)
-    findings = [
-        f"scored {share_words(row.score_ppm)} on features that the sender handed in, prediction "
-        f"{row.subject.position} of deployment `{message.deployment}`",
-        *version_words(facts, row.subject.version),
-        *check_promotion(facts, message.deployment, promotions),
-        *rule_findings(facts, judged, acting, models),
-    ]
-    told[0].append("the approvals of model and rules are on record and were used for them")
-    replay_judgement(judged, acting, models, told, replay=replay)
-    told[1].append("whether the features are true: the sender handed them in")
-    return findings
+
+
+def _check_hold_score(asked: _Asked, acting: Sequence[ActingRule]) -> None:
+    """Check that a held payment's decision names the score that its rule looked at first."""
+    place = (asked.row.rule, asked.row.version)
+    names = next(exact.models(one.rule) for one in acting if (one.name, one.version) == place)
+    score = asked.judged.known["model:" + names[0]] if names else -1
+    if asked.row.score_ppm != score:
+        raise ClaimError("the decision names another score than the payment has")
 
 
 # What became of it
@@ -398,6 +373,8 @@ def _story(facts: VerifiedFacts, asked: _Asked) -> list[str]:
     )
     story = [entry for entry in shown.entries if entry.record.decision == decision]
     _check_story(row, story)
+    if not any(entry.record.step in ANSWERS for entry in story) and row.due_ms != asked.due_ms:
+        raise ClaimError("the decision leaves another time to report than its receipt says")
     told = [_step_words(facts, asked, entry) for entry in story]
     if row.status == HELD:
         told.append(f"it is held at the proving header, until {time_words(row.expires_at_ms)}")
@@ -441,7 +418,7 @@ def _step_words(facts: VerifiedFacts, asked: _Asked, entry: Entry[OutcomeEntry])
         return f"the executor's time was over, {when}"
     if record.step in (EXPIRED_ALLOWED, EXPIRED_REFUSED):
         return f"the hold expired, it was {VERDICT_WORDS[ANSWERS[record.step]]}, {when}"
-    transaction, message = _signed(facts, asked, entry)
+    transaction, message = _signed(facts, entry)
     who = name_words(facts, record.by)
     if isinstance(message, Review):
         ruling = {"release": RELEASED, "reject": REJECTED}[message.ruling]
@@ -474,7 +451,7 @@ def _step_words(facts: VerifiedFacts, asked: _Asked, entry: Entry[OutcomeEntry])
 
 
 def _signed(
-    facts: VerifiedFacts, asked: _Asked, entry: Entry[OutcomeEntry]
+    facts: VerifiedFacts, entry: Entry[OutcomeEntry]
 ) -> tuple[VerifiedTransaction, Message]:
     """Return the signed operation of a step.
 
@@ -491,5 +468,4 @@ def _signed(
         raise ClaimError("a step of the decision is not the one that was signed")
     if record.operation_index >= len(body.operations):
         raise ClaimError("a step of the decision names no operation")
-    del asked
     return transaction, body.operations[record.operation_index]

@@ -15,10 +15,10 @@ from cairn.evidence.people import (
     policy_words,
     signer_words,
 )
+from cairn.evidence.reasons import value_words
 from cairn.evidence.replay import Scorer, check_score
 from cairn.evidence.words import count_words, list_words, share_words, time_words
 from cairn.exact.errors import ExactError, ModelInputError
-from cairn.exact.inputs import format_value
 from cairn.exact.models import ExactModel, check_row, decode_model
 from cairn.modules.data.records import DATASETS
 from cairn.modules.inference.events import (
@@ -371,5 +371,5 @@ def _input_words(model: ProvedModel | None, features: tuple[int, ...] | None) ->
     except ModelInputError as error:
         raise ClaimError(f"the input does not fit the model: {error}") from error
     pairs = zip(model.model.features, features, strict=True)
-    told = ", ".join(f"{feature.name} {format_value(feature, value)}" for feature, value in pairs)
+    told = ", ".join(f"{feature.name} {value_words(feature, value)}" for feature, value in pairs)
     return (f"{count_words(len(features), 'input')}: {told}",)

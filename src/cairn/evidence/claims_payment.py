@@ -55,6 +55,7 @@ from cairn.modules.bank.records import (
     HoldAction,
 )
 from cairn.modules.decisions.messages import DecideCase, DecidePayment
+from cairn.modules.inference.events import FeaturesScored
 
 CLOSING = (RELEASED, RETURNED, EXPIRED_SETTLED, EXPIRED_RETURNED)
 """Actions after which nothing more becomes of a hold."""
@@ -293,9 +294,10 @@ def score_words(facts: VerifiedFacts, payment: JudgedPayment) -> list[str]:
     told = []
     for score in payment.judged.scores:
         promotions = promotions_before(facts, score.deployment, height=payment.height)
+        is_stated = isinstance(score, FeaturesScored)
         told.append(
             f"scored {share_words(score.score_ppm)} in its block by deployment "
-            f"`{score.deployment}`, on derived features"
+            f"`{score.deployment}`, on {'stated' if is_stated else 'derived'} features"
         )
         told += version_words(facts, score.version)
         told += check_promotion(facts, score.deployment, promotions)
@@ -319,7 +321,7 @@ def rule_findings(
             one.rule,
             fired.event.conditions,
             fired.event.inputs,
-            () if case is None else case.features,
+            () if case is None else case.model.features,
         )
         because = list_words(found) if found else "its condition held"
         did = list_words(fired.event.actions) if fired.event.actions else "nothing"
@@ -330,7 +332,7 @@ def rule_findings(
             told.append(f"the daily cap of rule `{one.name}` kept it from more")
     told += [
         f"largest contributions to the score of `{one.deployment}`: "
-        + contribution_words(one.contributions, models[one.deployment].features)
+        + contribution_words(one.contributions, models[one.deployment].model.features)
         for one in payment.judged.explained
     ]
     quiet = [

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cairn.evidence.bundle import PeriodClaim
+from cairn.evidence.catalog import decode_body
 from cairn.evidence.claims_model import (
     ProvedModel,
     check_promotion,
@@ -50,7 +51,13 @@ from cairn.modules.bank.records import (
     HoldPlacement,
 )
 from cairn.modules.decisions.events import Decided
-from cairn.modules.inference.events import FeaturesScored, PaymentScored, PredictionRecorded
+from cairn.modules.inference.events import (
+    BatchScored,
+    FeaturesScored,
+    PaymentScored,
+    PredictionRecorded,
+)
+from cairn.modules.inference.messages import ScoreBatch
 from cairn.modules.inference.records import PREDICTIONS, Prediction
 from cairn.modules.models.records import Promotion
 from cairn.modules.rules.records import FIRINGS, Firing, RuleChange
@@ -80,6 +87,8 @@ class _Period:
     """By version."""
     judged: dict[Place, Judged] = field(default_factory=dict)
     """What the receipts tell of the payments that were judged."""
+    batches: dict[Place, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    """The rows of operations that had many scored."""
 
 
 def check_period(claim: PeriodClaim, facts: VerifiedFacts, *, replay: bool) -> Outcome:
@@ -169,7 +178,7 @@ def _check_predictions(
         else:
             if record.version != _version_at(period, deployment, receipt.block.height):
                 raise ClaimError(f"{where}: another version was live")
-            count = len(_scored(receipt, deployment, entry))
+            count = len(_scored(period, receipt, deployment, entry))
             if record.version not in period.models:
                 period.models[record.version] = proved_model(period.facts, record.version)
         if count != 1:
@@ -194,7 +203,7 @@ def _recorded(
 
 
 def _scored(
-    receipt: VerifiedReceipt, deployment: str, entry: Entry[Prediction]
+    period: _Period, receipt: VerifiedReceipt, deployment: str, entry: Entry[Prediction]
 ) -> list[PaymentScored | FeaturesScored]:
     """Return the events that tell of a score which the ledger computed."""
     record = entry.record
@@ -205,9 +214,35 @@ def _scored(
     else:
         asserted = _events(receipt, record.operation_index, FeaturesScored)
         found += [event for event in asserted if event.position == entry.position]
+        found += _rows_of_batches(period, receipt, entry)
     return [
         event for event in found if (event.deployment, event.version, event.score_ppm) == stated
     ]
+
+
+def _rows_of_batches(
+    period: _Period, receipt: VerifiedReceipt, entry: Entry[Prediction]
+) -> list[FeaturesScored]:
+    """Return the score of an entry that was a row of a batch, as if it had been scored alone.
+
+    The row itself is in the operation, so the whole transaction is shown.
+    """
+    found = []
+    record = entry.record
+    for event in _events(receipt, record.operation_index, BatchScored):
+        place = (record.transaction_id, record.operation_index)
+        if place not in period.batches:
+            transaction = period.facts.transaction(record.transaction_id)
+            operations = decode_body(transaction.envelope.body).operations
+            message = dict(enumerate(operations)).get(record.operation_index)
+            period.batches[place] = message.rows if isinstance(message, ScoreBatch) else ()
+        rows, row = period.batches[place], entry.position - event.first_position
+        if len(rows) != len(event.scores_ppm):
+            raise ClaimError("a batch has another number of rows than of scores")
+        if 0 <= row < len(rows):
+            stated = (event.deployment, event.version, rows[row], event.scores_ppm[row])
+            found.append(FeaturesScored(*stated, entry.position))
+    return found
 
 
 def _check_judgements(period: _Period) -> None:
@@ -297,7 +332,7 @@ def _replay(period: _Period, not_shown: list[str]) -> str:
                 closed += 1
                 continue
             receipt = period.receipts[record.transaction_id]
-            for event in _scored(receipt, deployment, entry):
+            for event in _scored(period, receipt, deployment, entry):
                 rows.setdefault(record.version, []).append(event.features)
                 scores.setdefault(record.version, []).append(record.score_ppm)
     for version, inputs in rows.items():

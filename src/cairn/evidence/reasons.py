@@ -2,61 +2,32 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Protocol
 
 from cairn.evidence.words import amount_words, share_words
 from cairn.exact import rules as exact
-from cairn.exact.schema import MISSING, UNKNOWN_CATEGORY
+from cairn.exact.inputs import format_value
+from cairn.exact.schema import MISSING, UNKNOWN_CATEGORY, Feature, is_input
 from cairn.primitives.fixed import RAW_BITS
 
 _BASIS = {"feature": " (derived)", "asserted": " (stated)", "input": " (stated)"}
 _SHOWN = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
-_DIGITS = 6
+_DIGITS = 2
 
 
-class InputSchema(Protocol):
-    """What is known of a model's input: `exact.schema.Feature`, or the ledger's record of it."""
-
-    @property
-    def name(self) -> str:
-        """The input's name."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """`integer`, `float32` or `category`."""
-        ...
-
-    @property
-    def scale_bits(self) -> int:
-        """Bits behind the point of an integer."""
-        ...
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Texts that the input's integers stand for."""
-        ...
-
-
-def value_words(feature: InputSchema, value: int) -> str:
+def value_words(feature: Feature, value: int) -> str:
     """Return an input's value as people write it."""
-    if value == MISSING:
-        return "missing"
-    if feature.kind == "category":
-        if value == UNKNOWN_CATEGORY:
-            return "another category"
-        is_known = 0 <= value < len(feature.categories)
-        return repr(feature.categories[value]) if is_known else str(value)
-    if feature.kind == "float32":
-        return _decimal_words(_fraction_of_key(value))
-    return _decimal_words(Fraction(value, 1 << feature.scale_bits))
+    if not is_input(feature, value):
+        return str(value)
+    text = format_value(feature, value)
+    is_text = feature.kind == "category" and value not in (MISSING, UNKNOWN_CATEGORY)
+    return repr(text) if is_text else text
 
 
 def condition_words(
     rule: exact.Rule,
     conditions: Sequence[int],
     inputs: Sequence[int | None],
-    features: Sequence[InputSchema] = (),
+    features: Sequence[Feature] = (),
     *,
     decimals: int = 0,
 ) -> list[str]:
@@ -81,19 +52,18 @@ def condition_words(
 
 
 def contribution_words(
-    contributions: Sequence[tuple[int, int]], features: Sequence[InputSchema]
+    contributions: Sequence[tuple[int, int]], features: Sequence[Feature]
 ) -> str:
     """Return what each input added to a score's raw output, the largest first."""
     names = [feature.name for feature in features]
     return ", ".join(
-        f"{names[place] if 0 <= place < len(names) else f'input {place}'} "
-        f"{'+' if raw >= 0 else '-'}{_decimal_words(Fraction(abs(raw), 1 << RAW_BITS), digits=2)}"
+        f"{names[place] if 0 <= place < len(names) else f'input {place}'} {_raw_words(raw)}"
         for place, raw in contributions
     )
 
 
 def _comparison_words(
-    node: exact.Compare, value: int | None, schema: dict[str, InputSchema], decimals: int
+    node: exact.Compare, value: int | None, schema: dict[str, Feature], decimals: int
 ) -> str:
     kind, _, name = node.operand.partition(":")
     operator = _SHOWN.get(node.operator, node.operator)
@@ -112,19 +82,8 @@ def _comparison_words(
     return f"{subject} {found} {operator} {shown(node.threshold)}{_BASIS.get(kind, '')}"
 
 
-def _decimal_words(number: Fraction, *, digits: int = _DIGITS) -> str:
-    """Return a number with at most `digits` digits behind the point, rounded half to even."""
-    units = round(number * 10**digits)
-    whole, rest = divmod(abs(units), 10**digits)
-    sign = "-" if units < 0 else ""
-    return f"{sign}{whole:,}.{rest:0{digits}d}".rstrip("0").rstrip(".")
-
-
-def _fraction_of_key(key: int) -> Fraction:
-    """Return the number whose float32 bits a key stands for, infinities aside."""
-    bits = (key ^ ((key >> 31) & 0x7FFFFFFF)) & 0xFFFFFFFF
-    exponent, mantissa = (bits >> 23) & 0xFF, bits & 0x7FFFFF
-    if exponent:
-        mantissa |= 1 << 23
-    size = Fraction(mantissa) * Fraction(2) ** (max(exponent, 1) - 150)
-    return -size if bits >> 31 else size
+def _raw_words(raw: int) -> str:
+    """Return a part of a raw output with its sign and two digits behind the point."""
+    units = round(Fraction(abs(raw) * 10**_DIGITS, 1 << RAW_BITS))
+    whole, rest = divmod(units, 10**_DIGITS)
+    return f"{'+' if raw >= 0 else '-'}{whole:,}.{rest:0{_DIGITS}d}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from cairn.modules.data.records import Quality
 from cairn.primitives.encoding import Record
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,3 +77,23 @@ def value_words(value: object) -> str:
     if isinstance(value, Record):
         return "{" + record_words(value) + "}"
     return "none" if value is None else str(value)
+
+
+def quality_words(quality: Quality | None) -> str:
+    """Return what the owner of a dataset stated about its quality."""
+    if quality is None:
+        return "its owner stated nothing about its quality"
+    leaks = "not looked for" if quality.leaks is None else f"{quality.leaks:,} columns"
+    shares = (
+        ("missing", quality.missing_ppm),
+        ("of the wrong type", quality.type_errors_ppm),
+        ("junk columns", quality.junk_columns_ppm),
+        ("duplicates", quality.duplicates_ppm),
+        ("near duplicates", quality.near_duplicates_ppm),
+        ("outliers", quality.outliers_ppm),
+    )
+    stated = ", ".join(f"{name} {share_words(ppm)}" for name, ppm in shares)
+    return (
+        f"its owner stated about its quality ({quality.method}): {stated}; columns that give the "
+        f"label away: {leaks}"
+    )

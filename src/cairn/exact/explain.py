@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cairn.exact.models import ExactModel, Linear, Scorecard
+from cairn.exact.models import ExactModel, Linear, Trees
 from cairn.exact.reference import column_values
 
 LIMIT = 4
@@ -38,6 +38,8 @@ def contributions(
         limit: Most that are returned.
     """
     body = model.body
+    if isinstance(body, Trees):
+        return ()
     values = column_values(model, row)
     places = [column.feature for column in model.columns] or range(len(row))
     totals = [0] * len(row)
@@ -46,7 +48,7 @@ def contributions(
             clamped = min(max(value, entry.low), entry.high)
             totals[feature] += entry.weight * (clamped - entry.reference)
         totals = [total >> body.shift_bits for total in totals]
-    elif isinstance(body, Scorecard):
+    else:
         for bins in body.bins:
             points = bins.points[bisect_left(bins.upper_bounds, values[bins.column])]
             distance = points - bins.reference_points

@@ -91,6 +91,8 @@ _INT32_MIN: Final = -(2**31)
 _CHILD_COUNTS: Final = (2, 1, 1, 0)
 """Inner children of a node, by its leaf flags."""
 
+_LOOKUP_STEPS: Final = 8
+
 LEFT_IS_LEAF: Final = 1
 RIGHT_IS_LEAF: Final = 2
 
@@ -255,6 +257,7 @@ def count_steps(model: ExactModel) -> int:
     """Return the most comparisons or products that scoring one row takes: its cost.
 
     A value column is one step; an indicator is as many as looking its members up by halves takes.
+    An entry of a scorecard is as many as it has bins, and `_LOOKUP_STEPS` for the looking up.
     """
     steps = 0
     for column in model.columns:
@@ -264,7 +267,7 @@ def count_steps(model: ExactModel) -> int:
         return steps + sum(max(1, depth) for depth in tree_depths(body))
     if isinstance(body, Linear):
         return steps + len(body.weights)
-    return steps + sum(len(entry.points) for entry in body.bins)
+    return steps + sum(_LOOKUP_STEPS + len(entry.points) for entry in body.bins)
 
 
 def tree_depths(trees: Trees) -> tuple[int, ...]:

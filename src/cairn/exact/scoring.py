@@ -42,6 +42,8 @@ _STAGE_CELLS = 2**18
 """Cells of columns that are made at a time, 2 MB, so that they stay in the cache."""
 
 _STAGE_ROWS_MIN = 64
+_ARRAY_WEIGHTS_MIN = 128
+"""With more weights, making an array of one row pays."""
 
 
 @cache
@@ -187,6 +189,8 @@ class _LinearRaw:
         self._highs = np.array([entry.high for entry in linear.weights], np.int64)
 
     def one(self, row: Sequence[int]) -> int:
+        if len(row) > _ARRAY_WEIGHTS_MIN:
+            return int(self.many(np.array([row], np.int64))[0])
         return linear_raw(self._linear, row)
 
     def many(self, rows: Int64s) -> Int64s:

@@ -28,7 +28,7 @@ from cairn.exact.models import (
     tree_depths,
 )
 from cairn.exact.reference import column_values
-from cairn.learning.conversion_errors import ConversionError
+from cairn.learning.conversion.errors import ConversionError
 
 
 def additive_scorecard(model: ExactModel, reference_rows: npt.ArrayLike) -> ExactModel:
@@ -88,7 +88,7 @@ def _check_trees(model: ExactModel) -> Trees:
 
 
 def _steps(columns: TreeColumns) -> tuple[dict[int, dict[int, list[int]]], int]:
-    """Return per column and threshold the sums of left and right leaves, and that of lone leaves."""
+    """Return per column and threshold the sums of left and right leaves, and lone leaves."""
     steps: dict[int, dict[int, list[int]]] = {}
     node = leaf = constant = 0
     for size in columns.tree_sizes:
@@ -116,7 +116,9 @@ def _bins(column: int, leaves: dict[int, list[int]], values: list[int]) -> Bins:
     first = sum(left for left, _ in leaves.values())
     points = tuple(accumulate((leaves[b][1] - leaves[b][0] for b in bounds), initial=first))
     cuts = [0, *(_count_up_to(values, bound) for bound in bounds), len(values)]
-    weighted = sum(p * (end - start) for p, start, end in zip(points, cuts, cuts[1:], strict=True))
+    weighted = sum(
+        p * (end - start) for p, start, end in zip(points, cuts[:-1], cuts[1:], strict=True)
+    )
     return Bins(column, bounds, points, weighted // len(values))
 
 

@@ -4,7 +4,7 @@ Rows are whole numbers where every feature is one; else floats with NaN for what
 where a feature is a category, objects: text, numbers, and NaN for what is missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.exact.models import ExactModel, Feature
-from cairn.learning.conversion import ConversionReport, convert
-from cairn.learning.conversion_rows import encode_rows, fixed_point_features
+from cairn.learning.conversion.convert import convert
+from cairn.learning.conversion.report import ConversionReport
+from cairn.learning.conversion.rows import encode_rows, fixed_point_features
 from cairn.learning.errors import TrainingError
 from cairn.learning.extras import Untyped, require
 from cairn.primitives.encoding import Record
+from cairn.primitives.encoding import replace as changed
 
 REFERENCE_ROWS_MAX = 50_000
 """On how many rows the exact model is compared with its source, spread over the training rows."""
@@ -152,20 +154,38 @@ def fit_exact(prepared: TrainingSet, settings: TrainingSettings) -> Fit:
         ConversionError: The fitted model has no exact form, or breaks a limit.
         MissingExtraError: The machine-learning extra is not installed.
     """
+    check_algorithm(settings)
     algorithm = settings.algorithm
-    if algorithm not in DEFAULT_PARAMETERS:
-        raise TrainingError(
-            f"unknown algorithm {algorithm!r}", f"one of {', '.join(DEFAULT_PARAMETERS)}"
-        )
     parameters = {**DEFAULT_PARAMETERS[algorithm], **settings.parameters}
     fitted, source_text = _FITTERS[algorithm](prepared, settings, parameters)
     schema = _linear_schema(prepared) if algorithm == "logistic" else prepared.schema
-    model, report = convert(fitted, schema, _reference_rows(prepared))
+    reference = _reference_rows(prepared)
+    if algorithm in _CODED and reference.dtype == object:
+        # These were given each category as its number, which is also its place in the schema.
+        model, report = convert(fitted, _coded_schema(schema), _codes(schema, reference))
+        model = changed(model, features=schema)
+    else:
+        model, report = convert(fitted, schema, reference)
     if algorithm == "scorecard":
         from cairn.learning.additive import additive_scorecard
 
-        model = additive_scorecard(model, exact_rows(model, _reference_rows(prepared)))
+        model = additive_scorecard(model, exact_rows(model, reference))
     return Fit(model, report, source_text, parameters)
+
+
+def check_algorithm(settings: TrainingSettings) -> None:
+    """Check that there is such an algorithm, and that its package is installed.
+
+    Raises:
+        TrainingError: There is none.
+        MissingExtraError: The package is not installed.
+    """
+    if settings.algorithm not in LIBRARIES:
+        raise TrainingError(
+            f"unknown algorithm {settings.algorithm!r}", f"one of {', '.join(LIBRARIES)}"
+        )
+    package = LIBRARIES[settings.algorithm]
+    require({"scikit-learn": "sklearn", "xgboost-cpu": "xgboost"}.get(package, package))
 
 
 def exact_rows(model: ExactModel, rows: Matrix) -> NDArray[np.int64]:
@@ -206,13 +226,24 @@ def _reference_rows(prepared: TrainingSet) -> Matrix:
 # --- the libraries -------------------------------------------------------------------------------
 
 
-def _codes(prepared: TrainingSet) -> NDArray[np.float64]:
-    """Return the training rows as floats, each category as its index, NaN for what is missing."""
-    if prepared.train.dtype != object:
-        return prepared.train.astype(np.float64)
-    codes = np.empty(prepared.train.shape, np.float64)
-    for place, feature in enumerate(prepared.schema):
-        column = prepared.train[:, place]
+_CODED = ("lightgbm", "xgboost", "scorecard")
+"""Algorithms that take categories as numbers."""
+
+
+def _coded_schema(schema: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Return the schema with each category called by its number."""
+    return tuple(
+        changed(one, categories=tuple(map(str, range(len(one.categories))))) for one in schema
+    )
+
+
+def _codes(schema: Sequence[Feature], rows: Matrix) -> NDArray[np.float64]:
+    """Return rows as floats, each category as its number, NaN for what is missing."""
+    if rows.dtype != object:
+        return rows.astype(np.float64)
+    codes = np.empty(rows.shape, np.float64)
+    for place, feature in enumerate(schema):
+        column = rows[:, place]
         if feature.kind == "category":
             places: dict[Any, float] = {text: at for at, text in enumerate(feature.categories)}
             codes[:, place] = [places.get(cell, np.nan) for cell in column]
@@ -240,7 +271,7 @@ def _fit_lightgbm(
     _check_free(parameters, fixed)
     categories = _category_places(prepared)
     data = lightgbm.Dataset(
-        _codes(prepared),
+        _codes(prepared.schema, prepared.train),
         prepared.train_labels,
         feature_name=list(prepared.names),
         categorical_feature=categories or "auto",
@@ -270,7 +301,7 @@ def _fit_xgboost(
     kinds = ["c" if feature.kind == "category" else "q" for feature in prepared.schema]
     try:
         data = xgboost.DMatrix(
-            _codes(prepared),
+            _codes(prepared.schema, prepared.train),
             prepared.train_labels,
             feature_names=list(prepared.names),
             feature_types=kinds,

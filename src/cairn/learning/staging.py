@@ -54,7 +54,7 @@ class Odd:
         """Count a cell."""
         self.count += 1
         if len(self.examples) < EXAMPLES_MAX:
-            self.examples.append((row, text[:40]))
+            self.examples.append((row, text[:64]))
 
 
 @dataclass
@@ -202,7 +202,9 @@ class Stage:
         waiting = 0
         self._take_names([])
         for row in json_rows(self.path, lambda done: progress("reading the file", done / size)):
-            for name in row.cells.keys() - shapes.keys():
+            for name in row.cells:
+                if name in shapes:
+                    continue
                 if len(shapes) >= COLUMNS_MAX:
                     raise self._too_many(f"more than {COLUMNS_MAX}")
                 self._check_name(name)

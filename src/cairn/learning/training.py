@@ -29,7 +29,7 @@ from cairn.exact.models import ExactModel, encode_model
 from cairn.exact.scoring import Scorer
 from cairn.learning.calibration import Platt, fit_platt, fold
 from cairn.learning.commitments import SubjectKeys
-from cairn.learning.conversion import ConversionReport
+from cairn.learning.conversion.report import ConversionReport
 from cairn.learning.datasets import Manifest, read_committed
 from cairn.learning.errors import MissingExtraError, TrainingError
 from cairn.learning.extras import require

@@ -168,7 +168,7 @@ class Node:
         self.engine.on_block = self._block_made
         self.engine.on_fault = self._stopped
         if options.start:
-            warm_up(opened.ledger.context(opened.head, self._keeper.reader()))
+            self._warm_up()
             self.engine.start()
             self._witnesses.start(self._proving_view, self._fail)
 
@@ -426,6 +426,12 @@ class Node:
         for listener in tuple(self._listeners):
             listener(height)
         self._witnesses.head_changed()
+        # This runs between two blocks: a model that went live is loaded before the next one asks.
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Load the models that payments' rules look at in the next block."""
+        warm_up(self._opened.ledger.context(self._application.head, self._keeper.reader()))
 
     def _fail(self, fault: Fault) -> None:
         self.engine.fail(fault)

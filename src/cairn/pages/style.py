@@ -39,7 +39,7 @@ border-top:1px solid var(--rule)}
 .cairn table{border-collapse:collapse;width:100%;font-size:.92rem;margin:0}
 .cairn caption{text-align:left;color:var(--soft);padding:0 0 .4rem;font-size:.92rem}
 .cairn th,.cairn td{padding:.42rem .7rem;text-align:left;vertical-align:top;background:none;
-border:0;border-bottom:1px solid var(--rule);overflow-wrap:anywhere;min-width:3.2rem}
+border:0;border-bottom:1px solid var(--rule);overflow-wrap:break-word;min-width:3.2rem}
 .cairn th{font-weight:600;color:var(--soft);white-space:nowrap}
 .cairn thead th{border-bottom:2px solid var(--rule);white-space:normal;overflow-wrap:normal}
 .cairn .n{text-align:right;white-space:nowrap}
@@ -50,7 +50,8 @@ margin:.9rem 0}
 .cairn code,.cairn pre{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",
 monospace;color:inherit;background:var(--wash);border-radius:4px}
 .cairn code{padding:.1em .35em;overflow-wrap:anywhere}
-.cairn pre{padding:.8rem 1rem;overflow-x:auto;border:1px solid var(--rule);margin:.9rem 0}
+.cairn pre{padding:.8rem 1rem;border:1px solid var(--rule);margin:.9rem 0;white-space:pre-wrap;
+overflow-wrap:anywhere}
 .cairn figure{margin:1.2rem 0}
 .cairn figcaption{color:var(--soft);font-size:.9rem;margin-top:.3rem;max-width:44rem}
 .cairn .badge{display:inline-block;padding:.05em .6em;border-radius:1em;font-size:.85em;
@@ -100,8 +101,8 @@ _PRINT: Final = """
 break-inside:avoid}
 .cairn thead{display:table-header-group}
 .cairn caption{break-after:avoid}
-.cairn .scroll,.cairn pre{overflow:visible}
-.cairn pre{white-space:pre-wrap;overflow-wrap:anywhere}
+.cairn .scroll{overflow:visible}
+.cairn table{font-size:9pt}
 .cairn svg{min-width:0;max-height:9cm}
 .cairn p,.cairn li{orphans:3;widows:3}
 @page{margin:18mm 16mm}

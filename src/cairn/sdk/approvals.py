@@ -13,7 +13,16 @@ from cairn.modules.identity.records import (
     ApprovalEntry,
 )
 from cairn.modules.models.records import DEPLOYMENTS, VERSIONS, promotion_subject
-from cairn.modules.rules.records import ACTIVATION, NAMES, RULES, activation_subject, rule_digest
+from cairn.modules.rules.records import (
+    ACTIVATION,
+    NAMES,
+    RULES,
+    RuleName,
+    StoredRule,
+    activation_subject,
+    rule_digest,
+    shadow_subject,
+)
 from cairn.sdk.errors import NotFoundError
 from cairn.sdk.reading import Reader
 
@@ -63,6 +72,23 @@ def activation_of(reader: Reader, rule: str, version: int = 0) -> tuple[int, App
     Raises:
         NotFoundError: There is no such rule or version.
     """
+    number, name, stored = _version_of(reader, rule, version)
+    subject = activation_subject(rule, number, rule_digest(stored.raw), name.activation_count)
+    return number, Approvable(ACTIVATION, subject, stored.submitted_by)
+
+
+def shadow_of(reader: Reader, rule: str, version: int = 0) -> tuple[int, Approvable]:
+    """Return a version of a rule, the newest for 0, and what people approve so that it may watch.
+
+    Raises:
+        NotFoundError: There is no such rule or version.
+    """
+    number, name, stored = _version_of(reader, rule, version)
+    subject = shadow_subject(rule, number, rule_digest(stored.raw), name.shadow_count)
+    return number, Approvable(ACTIVATION, subject, stored.submitted_by)
+
+
+def _version_of(reader: Reader, rule: str, version: int) -> tuple[int, RuleName, StoredRule]:
     name = reader.get(NAMES, rule)
     number = version or (0 if name is None else name.version_count)
     stored = reader.get(RULES, rule, number)
@@ -71,8 +97,7 @@ def activation_of(reader: Reader, rule: str, version: int = 0) -> tuple[int, App
             f"there is no rule {rule!r}" + (f" version {version}" if version else ""),
             "`cairn rule list` shows the rules",
         )
-    subject = activation_subject(rule, number, rule_digest(stored.raw), name.activation_count)
-    return number, Approvable(ACTIVATION, subject, stored.submitted_by)
+    return number, name, stored
 
 
 def approval_status(

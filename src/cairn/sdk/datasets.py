@@ -22,6 +22,7 @@ from cairn.learning.datasets import (
     commit_file,
     disclose_row,
     load_manifest,
+    rows_path,
 )
 from cairn.learning.schemas import Kind, Schema
 from cairn.learning.tables import read_table
@@ -121,6 +122,13 @@ def register_dataset(
         return client.submit(message).event(DatasetRegistered).dataset
     except RejectedError as error:
         raise explain_refusal(client, error, quality) from error
+
+
+def discard_manifest(workspace: Workspace, label: DatasetLabel) -> None:
+    """Remove the manifest of a data set whose registration was refused; it can be redone."""
+    path = manifest_file(workspace, label)
+    path.unlink(missing_ok=True)
+    rows_path(path).unlink(missing_ok=True)
 
 
 def find_registered(reader: Reader, manifest: Manifest) -> tuple[bytes, Dataset]:

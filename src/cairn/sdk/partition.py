@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.learning.errors import TrainingError
+from cairn.learning.splits import split_by_component, split_by_group, split_by_time
 from cairn.learning.tables import Table
+from cairn.learning.values import Value
 from cairn.primitives.fixed import PPM
 from cairn.primitives.hashes import sha256
 
@@ -39,12 +41,15 @@ class Partition:
         Raises:
             TrainingError: Unknown method, or more or fewer columns than it goes by.
         """
-        counts = {"rows": (0, 0), "time": (1, 1), "group": (1, 1), "component": (1, 8)}
+        counts = {"rows": (0, 0), "time": (1, 1), "group": (1, 1), "component": (2, 8)}
         if self.method not in counts:
             raise TrainingError(f"unknown split {self.method!r}", f"one of {', '.join(METHODS)}")
         fewest, most = counts[self.method]
         if not fewest <= len(self.columns) <= most:
-            raise TrainingError(f"a split by {self.method} goes by {fewest} to {most} columns")
+            raise TrainingError(
+                f"a split by {self.method} goes by {fewest} to {most} columns",
+                "name them, separated by commas; one column alone makes groups",
+            )
 
     def describe(self) -> str:
         """Return the method in words."""
@@ -70,38 +75,31 @@ def divide(table: Table, partition: Partition) -> Parts:
     """Return which rows are learned from and which are tested on.
 
     Raises:
-        TrainingError: A column is missing or has missing values, or a part would have no row.
+        TrainingError: A column is missing or has missing values, or is no time where it has to be.
+        DatasetError: A part would have no row.
     """
     columns = [_column(table, name) for name in partition.columns]
-    cut = 0
+    share, seed = partition.test_ppm, partition.seed
+    if partition.method == "rows":
+        order = np.array(_shuffled(range(table.row_count), seed), np.int64)
+        start = table.row_count - table.row_count * share // PPM
+        if not 0 < start < table.row_count:
+            raise TrainingError("one of the parts would have no row", "choose another share")
+        return Parts(order[:start], order[start:], 0)
     if partition.method == "time":
-        times = np.array(columns[0])
-        if times.dtype.kind not in "if":
+        if not all(isinstance(value, int) for value in columns[0]):
             raise TrainingError(
                 f"the column {partition.columns[0]!r} is no time",
-                "a time is a timestamp or a number, such as a day",
+                "a time is a timestamp or a whole number, such as a day",
             )
-        ordered = np.sort(times)
-        first = ordered[min(len(ordered) - 1, _test_start(len(ordered), partition))]
-        is_test = times >= first
-        cut = max(0, int(first))
-    elif partition.method != "rows":
-        is_test = _whole_groups(_groups(columns), partition)
-    if partition.method == "rows":
-        order = np.array(_shuffled(range(table.row_count), partition.seed), np.int64)
-        start = _test_start(table.row_count, partition)
-        parts = Parts(order[:start], order[start:], cut)
+        times = np.array(columns[0], np.int64)
+        split = split_by_time(times, share)
+        return Parts(split.train, split.test, max(0, int(times[split.test].min())))
+    if partition.method == "group":
+        split = split_by_group(columns[0], share, seed)
     else:
-        parts = Parts(np.flatnonzero(~is_test), np.flatnonzero(is_test), cut)
-    if not len(parts.train) or not len(parts.test):
-        raise TrainingError(
-            "one of the parts would have no row", "choose another share or another way to divide"
-        )
-    return parts
-
-
-def _test_start(count: int, partition: Partition) -> int:
-    return count - count * partition.test_ppm // PPM
+        split = split_by_component(list(zip(*columns, strict=True)), share, seed)
+    return Parts(split.train, split.test, 0)
 
 
 def _shuffled(items: Sequence[int], seed: int) -> list[int]:
@@ -110,44 +108,12 @@ def _shuffled(items: Sequence[int], seed: int) -> list[int]:
     return sorted(items, key=lambda item: sha256(start + item.to_bytes(8, "big")))
 
 
-def _groups(columns: Sequence[Sequence[object]]) -> NDArray[np.int64]:
-    """Return a group of each row: rows that share a value in a column, and rows joined so."""
-    count = len(columns[0])
-    parent = list(range(count))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for values in columns:
-        first: dict[object, int] = {}
-        for row, value in enumerate(values):
-            one, other = root(first.setdefault(value, row)), root(row)
-            parent[max(one, other)] = min(one, other)
-    return np.array([root(row) for row in range(count)], np.int64)
-
-
-def _whole_groups(groups: NDArray[np.int64], partition: Partition) -> NDArray[np.bool_]:
-    """Return which rows are tested on: groups by chance, as long as they fit into the share."""
-    names, sizes = np.unique(groups, return_counts=True)
-    wanted = len(groups) * partition.test_ppm // PPM
-    order = _shuffled(range(len(names)), partition.seed)
-    picked, taken = [], 0
-    for place in order:
-        if taken + int(sizes[place]) <= wanted:
-            picked.append(place)
-            taken += int(sizes[place])
-    return np.isin(groups, names[picked])
-
-
-def _column(table: Table, name: str) -> list[object]:
+def _column(table: Table, name: str) -> list[Value]:
     if name not in table.schema.names:
         raise TrainingError(
             f"there is no column {name!r} to divide by", f"columns: {', '.join(table.schema.names)}"
         )
-    values: list[object] = list(table.column(name))
+    values = table.column(name)
     if any(value is None for value in values):
         row = values.index(None)
         raise TrainingError(

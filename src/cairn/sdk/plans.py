@@ -140,8 +140,8 @@ class PlanFolder:
         """
         found = self.state.get(what)
         if not isinstance(found, str):
-            step = {"plan": "plan", "run": "record", "evaluation": "evaluate"}.get(what, what)
-            raise UsageError(f"there is no {what} yet", f"first: `cairn training {step}`")
+            step = {"run": "adopt` a model of your own", "plan": "plan`"}.get(what, "evaluate`")
+            raise UsageError(f"there is no {what} yet", f"first: `cairn training {step}")
         return bytes.fromhex(found)
 
     @property
@@ -171,9 +171,13 @@ class PlanFolder:
         """Return the file of the train or test part."""
         return self.directory / str(self.state[which])
 
+    def model_bytes(self) -> bytes:
+        """Return the bytes of the model that was trained or adopted."""
+        return RunFolder(self.directory).model()
+
     def model(self) -> ExactModel:
         """Return the model that was trained or adopted."""
-        return decode_model(RunFolder(self.directory).model())
+        return decode_model(self.model_bytes())
 
 
 def plan_file(
@@ -208,6 +212,8 @@ def plan_file(
                 f"the {name} part has {len(rows)} rows, {int(labels[rows].sum())} of them positive",
                 "both classes are needed; choose another share or another way to divide",
             )
+    # What could not be trained on is told before anything is committed.
+    TabularRecipe(terms.label, terms.inputs, 0).build([_rows_of(table, parts.train)])
     folder = PlanFolder(directory)
     suffix = ".csv" if file.suffix.lower() == ".csv" else ".parquet"
     folder.update(terms=asdict(terms), train=f"train{suffix}", test=f"test{suffix}")

@@ -7,6 +7,7 @@ that it falls with it when somebody is forgotten.
 
 import hmac
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from cairn.sdk.workspace import Workspace
 REPORT_SUFFIX = ".quality.json"
 REFUSED = "data/quality_refused"
 PPM = 1_000_000
-LEAKS_MAX = 1_024
 _LABEL = b"cairn/quality-salt"
 
 FIGURE_WORDS = {
@@ -109,28 +109,32 @@ def find_policy(reader: Reader, organisation: bytes) -> QualityPolicy | None:
 
 
 def changed_policy(
-    policy: QualityPolicy | None, changes: dict[str, int | bool]
+    policy: QualityPolicy | None, changes: Mapping[str, int | bool | None]
 ) -> SetQualityPolicy:
     """Return the message that changes a policy, or sets the first one.
 
     What `changes` does not name stays as it is; a first policy lets it through.
     """
-    before: dict[str, int | bool] = {"required": False}
+    before: dict[str, int | bool | None] = {"required": False}
     before |= {f"{name}_max": PPM for name in QUALITY_FIGURES}
-    before["leaks_max"] = LEAKS_MAX
+    before["leaks_max"] = None
     if policy is not None:
         before = {name: getattr(policy, name) for name in before}
-    values: dict[str, Any] = before | changes
+    values: dict[str, Any] = {**before, **changes}
     return SetQualityPolicy(**values)
 
 
 def figures_words(quality: Quality) -> dict[str, str]:
     """Return the figures of a data set as people read them."""
-    return {name: figure_words(name, getattr(quality, name)) for name in QUALITY_FIGURES}
+    return {
+        FIGURE_WORDS[name]: figure_words(name, getattr(quality, name)) for name in QUALITY_FIGURES
+    }
 
 
-def figure_words(name: str, value: int) -> str:
-    """Return one figure as people read it."""
+def figure_words(name: str, value: int | None) -> str:
+    """Return one figure as people read it; leaks are None if nobody looked for them."""
+    if value is None:
+        return "not judged"
     return str(value) if name == "leaks" else percent(value)
 
 

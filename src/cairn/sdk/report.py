@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cairn.evidence.assurance import judge_assurance
-from cairn.evidence.facts import Entry
+from cairn.evidence.assurance import OPERATOR_SIGNED, judge_assurance
+from cairn.evidence.errors import EvidenceError, NotWitnessedError
+from cairn.evidence.facts import Entry, VerifiedHead
+from cairn.evidence.steps import verify_head
+from cairn.evidence.trust import Trust
 from cairn.ledger.messages import Event
 from cairn.modules.bank.events import EscrowOpened, HoldPlaced, TransferSettled
 from cairn.modules.bank.records import (
@@ -35,10 +38,12 @@ from cairn.modules.decisions.records import (
 from cairn.modules.inference.events import PaymentScored
 from cairn.modules.inference.records import PREDICTIONS
 from cairn.modules.models.records import DEPLOYMENTS, PROMOTIONS, VERSIONS
-from cairn.modules.rules.events import CapReached, RuleFired
+from cairn.modules.rules.events import CapReached
 from cairn.modules.rules.records import CHANGES, FIRINGS, RuleChange
 from cairn.modules.screening.records import ATTEMPTS, OUTCOME_ENTRIES, AttemptEntry
 from cairn.modules.training.records import RUNS
+from cairn.node.api import ProofRequest, Proofs
+from cairn.sdk.errors import ProtocolError
 from cairn.sdk.names import Names, short_id
 from cairn.sdk.outcomes import OperationOutcome
 from cairn.sdk.reading import Reader
@@ -50,7 +55,6 @@ FATES = (SETTLED, HELD, REFUSED, ELSEWHERE, FAILED)
 REFUSED_BY_RULE = "bank/refused_by_rule"
 FRAUD, GENUINE = "fraud", "genuine"
 TROUBLES = (UNANSWERED, OVERRIDDEN, LATE)
-SWITCHES = ("switched_on", "switched_off", "retired", "shadow_ended")
 
 Place = tuple[bytes, int]
 """A transaction's id and the index of an operation."""
@@ -78,6 +82,7 @@ class Payment:
 
     position: int
     day: int
+    """Of its booking, in days since the epoch."""
     asset: str
     amount_units: int
     fate: str
@@ -305,10 +310,13 @@ def _basis(source: _Source, now_ms: int) -> Basis:
     height, root = head.height, ""
     word, sentence = "not proved", "the numbers are what the node says; nothing was proved"
     if reader.trust is not None:
-        proofs, verified = reader.newest_head()
-        found = judge_assurance(proofs.head, verified, reader.trust, at_ms=now_ms)
+        proofs, verified = _witnessed_head(reader, reader.trust)
         height, root = verified.height, verified.state_root.hex()
-        word, sentence = found.word, found.sentence
+        try:
+            found = judge_assurance(proofs.head, verified, reader.trust, at_ms=now_ms)
+            word, sentence = found.word, found.sentence
+        except NotWitnessedError as error:
+            word, sentence = OPERATOR_SIGNED, str(error)
     return Basis(
         chain_id=reader.chain_id,
         from_ms=source.from_ms,
@@ -320,6 +328,15 @@ def _basis(source: _Source, now_ms: int) -> Basis:
         sentence=sentence,
         deployments=source.deployments,
     )
+
+
+def _witnessed_head(reader: Reader, trust: Trust) -> tuple[Proofs, VerifiedHead]:
+    """Return the newest head after the witnesses were asked to cosign it, verified."""
+    proofs = reader.connection.prove(ProofRequest(()))
+    try:
+        return proofs, verify_head(proofs.head, trust)
+    except EvidenceError as error:
+        raise ProtocolError(f"the node's head does not verify: {error}") from error
 
 
 def _payments(
@@ -338,12 +355,12 @@ def _payments(
             final = source.reader.outcome(one.transaction_id)
             operations[one.transaction_id] = () if final is None else final.operations
         outcome_of = operations[one.transaction_id][one.operation_index]
-        day = entry.time_ms // DAY_MS
-        caps += [(e.rule, e.version, day) for e in outcome_of.events if isinstance(e, CapReached)]
+        reached = [event for event in outcome_of.events if isinstance(event, CapReached)]
+        caps += [(event.rule, event.version, entry.time_ms // DAY_MS) for event in reached]
         payments.append(
             Payment(
                 position=entry.position,
-                day=day,
+                day=one.booked_at_ms // DAY_MS,
                 asset=one.asset,
                 amount_units=one.amount_units,
                 fate=fate_of(outcome_of),
@@ -526,8 +543,3 @@ def _changes(source: _Source) -> tuple[ChangeLine, ...]:
 
 def _by_day(caps: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int], int]:
     return dict(Counter((rule, day) for rule, _, day in caps))
-
-
-def fired_rules(events: Iterable[Event]) -> tuple[tuple[str, int], ...]:
-    """Return which rules an operation's receipt says fired."""
-    return tuple((e.rule, e.version) for e in events if isinstance(e, RuleFired))

@@ -6,6 +6,7 @@ on. Inputs are read as the file spells them: whole numbers, decimals and floats 
 categories, empty cells as missing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ INPUT_KINDS = (*WHOLE_KINDS, *FLOAT_KINDS, Kind.TEXT)
 """Kinds of columns that can be inputs."""
 CATEGORIES_MAX = 64
 """Most different texts of a column that is an input."""
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,9 @@ def input_name(column: str) -> str:
     """Return what a model calls a column: in lower case, with `-` for what a name cannot have.
 
     >>> input_name("LIMIT_BAL (NT$)")
-    'limit_bal--nt--'
+    'limit_bal-nt'
     """
-    name = "".join(c if c in _NAME_CHARACTERS else "-" for c in column.lower())[:64]
-    return name.lstrip("._-")
+    return _NOT_IN_NAMES.sub("-", column.lower()).strip("-._")[:56]
 
 
 def matrix_of(table: Table, features: Sequence[Feature]) -> Matrix:

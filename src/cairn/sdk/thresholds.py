@@ -28,7 +28,7 @@ def threshold_of(feature: Feature, operator: Operator, value: object) -> int:
     """
     if feature.kind == "category":
         return _category(feature, operator, value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ThresholdError(f"{feature.name} is a number, and {value!r} is none")
     is_whole = feature.kind == "integer" and not feature.scale_bits
     if is_whole and isinstance(value, float) and isfinite(value) and not value.is_integer():
@@ -49,7 +49,8 @@ def show_threshold(feature: Feature, value: int) -> int | float | str:
     text = format_value(feature, value)
     if feature.kind == "category":
         return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    number = int(text) if text.lstrip("-").isdigit() else float(text)
+    return number if parse_value(feature, number) == value else text
 
 
 def _category(feature: Feature, operator: Operator, value: object) -> int:

@@ -1,5 +1,14 @@
 import pytest
 
+from cairn.exact.models import (
+    ExactModel,
+    Feature,
+    IndicatorColumn,
+    Linear,
+    ValueColumn,
+    Weight,
+    encode_model,
+)
 from cairn.modules.identity.messages import Approve, GrantRole
 from cairn.modules.models.api import has_served, live_version
 from cairn.modules.models.errors import DeploymentNotFoundError, NoLiveVersionError
@@ -15,16 +24,17 @@ from cairn.modules.models.queries import (
     get_deployment,
     get_name,
     get_promotion_at,
+    get_sealed,
     get_version,
     list_promotions,
     list_versions,
 )
 from cairn.modules.models.records import EARLIER_MAX, promotion_subject
+from cairn.primitives.encoding import replace
 from cairn.primitives.hashes import sha256
 from tests.modules.founding import (
     amount_model,
     approve_promotion,
-    encode_model,
     found,
     go_live,
     linear_model,
@@ -252,3 +262,40 @@ def test_what_was_live_at_any_height_or_time_follows_from_the_series(ledger: Har
         promotion = get_promotion_at(ledger.context(), "fraud", time_ms=time_ms)
         if height in lived:
             assert (b"" if promotion is None else promotion.version) == lived[height]
+
+
+SCHEMA = (
+    Feature("age", "integer", nullable=True),
+    Feature("job", "category", 0, ("clerk", "cook"), False, True),
+)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (replace(SCHEMA[0], nullable=False), SCHEMA[1]),
+        (SCHEMA[0], replace(SCHEMA[1], unknown_allowed=False)),
+        (SCHEMA[0], replace(SCHEMA[1], categories=("cook", "clerk"))),
+        (SCHEMA[0], replace(SCHEMA[1], categories=("clerk", "cook", "nurse"))),
+        (replace(SCHEMA[0], scale_bits=3), SCHEMA[1]),
+    ],
+)
+def test_a_later_version_takes_the_same_input(
+    ledger: Harness, changed: tuple[Feature, ...]
+) -> None:
+    body = Linear(0, 0, (Weight(0, 99, 2**24), Weight(0, 1, 2**30)))
+    columns = (ValueColumn(0), IndicatorColumn(1, (0,)))
+    model = ExactModel(1, SCHEMA, "identity", body, columns)
+    version = go_live(ledger, "credit", model)
+    row = get_version(ledger.context(), version)
+    assert row is not None
+    sealed = get_sealed(ledger.context(), row.model_digest)
+    assert sealed is not None
+    assert [(f.categories, f.nullable, f.unknown_allowed) for f in sealed.features] == [
+        ((), True, False),
+        (("clerk", "cook"), False, True),
+    ]
+    other = register_version(ledger, replace(model, features=changed), "other")
+    ledger.refused("dev", Promote("credit", other), "models/input_mismatch")
+    same = register_version(ledger, replace(model, body=replace(body, base=5)), "fraud")
+    ledger.refused("dev", Promote("credit", same), "identity/not_approved")

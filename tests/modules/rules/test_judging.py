@@ -375,8 +375,22 @@ def test_nobody_is_frozen_by_a_payment_that_nobody_could_pay(ledger: Harness) ->
     ledger.done("pia", pay(ledger, 1, 2, 10))
     activate(ledger, hold_rule("both", BIG, actions=freezes, priority=1))
     assert ledger.run("pia", empty).codes == ("bank/insufficient_funds",)
+    assert ledger.end_events == ()
+    assert count_today(ledger.context(), "both") == 0
+
+
+def test_nobody_is_frozen_by_a_payment_that_is_undone(ledger: Harness) -> None:
+    freezes = [Freeze("payer", HOUR_MS), Freeze("payee", HOUR_MS)]
+    activate(ledger, hold_rule("both", BIG, actions=freezes, daily_cap=1))
+    doomed = (pay(ledger, 0, 1, 500), pay(ledger, 2, 99, 1))
+    for _ in range(2):
+        assert ledger.run("pia", *doomed).codes == ("ledger/undone", "bank/unknown_account")
+        assert ledger.end_events == ()
+    assert count_today(ledger.context(), "both") == 0
+    ledger.done("pia", pay(ledger, 0, 1, 500))
     frozen = [event for event in ledger.end_events if isinstance(event, AccountFrozen)]
-    assert [event.account for event in frozen] == [customer(0)]
+    assert sorted(event.account for event in frozen) == sorted((customer(0), customer(1)))
+    assert count_today(ledger.context(), "both") == 1
 
 
 def test_a_freeze_counts_towards_the_cap(ledger: Harness) -> None:

@@ -181,3 +181,17 @@ def test_a_liar_is_still_held_by_what_the_ledger_derives() -> None:
 def test_what_is_stated_has_one_form(stated: dict[str, object]) -> None:
     ledger = found(check_invariants=False)
     ledger.refused("pia", replaced(pay(ledger, 0, 1, 5), **stated), "ledger/invalid_message")
+
+
+def test_a_terminal_and_what_is_stated_are_paid_for() -> None:
+    ledger = found(check_invariants=False)
+    spec = ledger.ledger.registry.specs[Transfer]
+    assert callable(spec.cost)
+    plain = pay(ledger, 0, 1, 5)
+    stated = tuple(Asserted(f"n{number:02}", number) for number in range(16))
+    there = replaced(plain, terminal=TERMINALS[1])
+    both = replaced(there, asserted=stated)
+    assert spec.cost(plain) < spec.cost(there) < spec.cost(both)
+    assert ledger.done("pia", both).event(TransferSettled).amount_units == 5
+    more = replaced(both, asserted=(*stated, Asserted("n99", 1)))
+    assert ledger.run("pia", more).code == "ledger/malformed_transaction"

@@ -105,7 +105,7 @@ def test_the_model_beats_two_lines_of_rules(demo: tuple[DemoResult, str]) -> Non
     assert quality.held.alerts == quality.baseline.alerts == len(result.stream.holds)
     assert quality.held.found > quality.baseline.found
     assert comparison.model.quality.found > comparison.rule.quality.found
-    assert result.trained.run.trained.conversion.decision_flips == 0
+    assert result.trained.run.trained.conversion.flips_at_threshold == 0
     assert result.live.refused_code == "identity/not_approved"
     assert 0 < quality.stopped_units < quality.fraud_units
     assert quality.wrong_unit_hours < quality.wrong_unit_hours_real / 1000

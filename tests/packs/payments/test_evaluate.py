@@ -104,11 +104,12 @@ class TestSplit:
             payments.payer,
             payments.payee,
             payments.amount_units.tolist(),
+            names=prepared.features,
         )
         by_name = {split.split: split for split in prepared.splits}
         train = by_name["train"]
         rows = whole[train.first_row : train.end_row]
-        # Only whether an account was ever seen can depend on more than 31 days.
+        # Only whether an account was ever seen can depend on more than 38 days.
         skip = [i for i, name in enumerate(prepared.features) if name.endswith(("seen", "last_s"))]
         kept = [i for i in range(len(prepared.features)) if i not in skip]
         assert prepared.train[:, kept].tolist() == rows[:, kept].tolist()

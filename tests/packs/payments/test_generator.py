@@ -1,6 +1,7 @@
 """Synthetic payments: the same from the same seed, labelled, and shaped as they claim."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_the_same_seed_gives_the_same_payments(payments: Payments) -> None:
 def test_everything_is_marked_as_synthetic(payments: Payments) -> None:
     for names in (payments.tx_id, payments.payer, payments.payee):
         assert all(name.startswith("syn-") for name in names)
+
+
+def test_merchants_have_terminals_and_nothing_else_changes(payments: Payments) -> None:
+    found = generate_payments(replace(SETTINGS, terminals=3))
+    assert table_of(replace(found, terminal=[])) == table_of(payments)
+    for payee, terminal in zip(found.payee, found.terminal, strict=True):
+        assert (terminal[:-3] == payee) if payee.startswith("syn-m") else not terminal
+    assert {name[-3:] for name in found.terminal} == {"", "-t0", "-t1", "-t2"}
+    bad = [t for t, s in zip(found.terminal, found.scenario, strict=True) if s == "terminal"]
+    assert {name[-3:] for name in bad} == {"-t0"}
 
 
 def test_form_and_ranges(payments: Payments) -> None:

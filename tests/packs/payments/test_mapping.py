@@ -11,6 +11,7 @@ from cairn.learning.errors import DatasetError
 from cairn.packs.payments.generator import GeneratorSettings, generate_payments, write_payments
 from cairn.packs.payments.mapping import (
     CANONICAL,
+    CANONICAL_TERMINALS,
     FRAUD_HANDBOOK,
     load_mapping,
     mapping_of,
@@ -85,6 +86,18 @@ def test_canonical_files_need_no_mapping(tmp_path: Path) -> None:
     write_payments(tmp_path / "data.csv", payments)
     assert table_of(read_payments(tmp_path / "data.csv")) == table_of(payments)
     assert read_payments(tmp_path / "data.csv", CANONICAL).tx_id == payments.tx_id
+
+
+def test_terminals_are_read_where_the_mapping_has_them(tmp_path: Path) -> None:
+    settings = GeneratorSettings(seed=1, payments=500, customers=100, terminals=2)
+    payments = generate_payments(settings)
+    write_payments(tmp_path / "data.csv", payments)
+    assert table_of(read_payments(tmp_path / "data.csv", CANONICAL_TERMINALS)) == table_of(payments)
+    assert read_payments(tmp_path / "data.csv").terminal == []
+    whole = read_payments(tmp_path / "data.csv", CANONICAL_TERMINALS)
+    assert whole.select(whole.label == 1).terminal == [
+        name for name, label in zip(payments.terminal, payments.label, strict=True) if label
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cairn.learning.quality.leaks import (
     read_target,
 )
 from cairn.learning.quality.profile import Profile, count_cells, make_typed, measure_column
-from cairn.learning.quality.report import METHOD, ColumnProfile, QualityReport
+from cairn.learning.quality.report import METHOD, NOT_JUDGED, ColumnProfile, QualityReport
 from cairn.learning.schema_inference import columns_of, looks_like_data
 from cairn.learning.schemas import Column, Kind, Schema
 from cairn.learning.staging import MEMORY_BYTES_MAX, Progress, Stage, no_progress
@@ -104,7 +104,7 @@ def _leaks(
     if roles.label:
         target = read_target(stage, by_name[roles.label])
         if isinstance(target, str):
-            found.note("leaks_not_judged", roles.label, f"{target}, so leaks were not looked for")
+            found.note(NOT_JUDGED, roles.label, f"{target}, so leaks were not looked for")
         else:
             for at, profile in enumerate(judged):
                 progress(f"leak check of {profile.column.name}", 0.75 + 0.25 * at / len(judged))

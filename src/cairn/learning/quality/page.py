@@ -58,7 +58,7 @@ def _blocks(report: QualityReport) -> list[Html]:
     )
     top = [Card("rows", report.row_count), Card("columns", len(report.columns))]
     top += [Card(text, percent(figures[name])) for name, text in labels]
-    leaks = len(report.leaks) if report.label else "not judged"
+    leaks = len(report.leaks) if report.are_leaks_judged else "not judged"
     top.append(Card("columns that give the label away", leaks))
     return [
         cards(top),

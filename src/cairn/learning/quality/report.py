@@ -16,6 +16,8 @@ from cairn.primitives.hashes import Digest, tagged_hash
 METHOD = "cairn-quality-1"
 """Name and version of the definitions; another number means that figures cannot be compared."""
 PPM = 1_000_000
+NOT_JUDGED = "leaks_not_judged"
+"""Code of the finding that says why leaks were not looked for."""
 
 Severity = Literal["bad", "warn", "note"]
 
@@ -84,8 +86,16 @@ class QualityReport:
         return tuple(column.name for column in self.columns if column.leak)
 
     @property
-    def figures(self) -> dict[str, int]:
-        """Return the figures that a policy bounds: shares in parts per million, rounded up."""
+    def are_leaks_judged(self) -> bool:
+        """Return whether columns that give the label away were looked for."""
+        return bool(self.label) and all(one.code != NOT_JUDGED for one in self.findings)
+
+    @property
+    def figures(self) -> dict[str, int | None]:
+        """Return the figures that a policy bounds: shares in parts per million, rounded up.
+
+        The leaks are None if they were not looked for.
+        """
         numeric = sum(self.row_count for column in self.columns if column.mad)
         columns = self.columns
         return {
@@ -95,7 +105,7 @@ class QualityReport:
             "duplicates_ppm": share_ppm(self.duplicates, self.row_count),
             "near_duplicates_ppm": share_ppm(self.near_duplicates, self.row_count),
             "outliers_ppm": share_ppm(sum(one.outliers for one in columns), numeric),
-            "leaks": len(self.leaks),
+            "leaks": len(self.leaks) if self.are_leaks_judged else None,
         }
 
     def canonical(self) -> bytes:
@@ -112,10 +122,9 @@ class QualityReport:
 
         The digest alone would let somebody who knows all rows but one try candidates for it.
         """
+        figures: dict[str, Any] = self.figures
         return Quality(
-            method=self.method,
-            report_commitment=report_commitment(salt, self.digest),
-            **self.figures,
+            method=self.method, report_commitment=report_commitment(salt, self.digest), **figures
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def describe(report: QualityReport) -> str:
 def summary(report: QualityReport) -> str:
     """Return the report in a line or two."""
     figures = report.figures
-    leaks = ", ".join(report.leaks) or "none"
+    leaks = ", ".join(report.leaks) or ("none" if report.are_leaks_judged else "not judged")
     return (
         f"{report.row_count:,} rows, {len(report.columns)} columns: "
         f"missing {percent(figures['missing_ppm'])}, "
@@ -54,24 +54,26 @@ def summary(report: QualityReport) -> str:
         f"duplicates {percent(figures['duplicates_ppm'])}, "
         f"near duplicates {percent(figures['near_duplicates_ppm'])}, "
         f"outliers {percent(figures['outliers_ppm'])}\n"
-        f"columns that give the label away: {leaks if report.label else 'not judged'}"
+        f"columns that give the label away: {leaks}"
     )
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[Severity, str, str]]:
-    """Return (severity, columns, text) of findings; columns of which the same is said stand once."""
+    """Return (severity, columns, text); columns of which the same is said stand together."""
     found: dict[tuple[Severity, str, str], list[str]] = {}
     for one in findings:
         found.setdefault((one.severity, one.code, one.text), []).append(one.column.strip())
     return [(severity, ", ".join(names), text) for (severity, _, text), names in found.items()]
 
 
-def percent(ppm: int) -> str:
+def percent(ppm: int | None) -> str:
     """Return a share as people read it, never 0 if there is something.
 
     >>> percent(0), percent(1), percent(123_456)
     ('0 %', '< 0.01 %', '12.35 %')
     """
+    if ppm is None:
+        return "not judged"
     if 0 < ppm < 100:
         return "< 0.01 %"
     return f"{ppm * 100 / PPM:.2f}".rstrip("0").rstrip(".") + " %"

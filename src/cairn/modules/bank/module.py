@@ -16,6 +16,10 @@ from cairn.modules.bank import (
 _ACCOUNT_COST = 40
 """Cost of each account that `OpenAccounts` opens."""
 _ESCROW_COST = 200
+_TERMINAL_COST = 40
+"""Cost of the window of a terminal, beside those of payer and payee."""
+_STATED_COST = 4
+"""Cost of each number that is stated about a payment."""
 
 
 def _movement(message: messages.Transfer) -> Movement:
@@ -40,6 +44,11 @@ def _escrow_movement(message: messages.OpenEscrow) -> Movement:
     )
 
 
+def _transfer_cost(message: messages.Transfer) -> int:
+    cost = OPERATION_COST + _STATED_COST * len(message.asserted)
+    return cost + _TERMINAL_COST if message.terminal else cost
+
+
 def _open_accounts_cost(message: messages.OpenAccounts) -> int:
     return OPERATION_COST + _ACCOUNT_COST * len(message.pseudonyms)
 
@@ -51,7 +60,7 @@ BANK = Module(
         MessageSpec(messages.Issue, handlers.issue, allow="issuance"),
         MessageSpec(messages.Redeem, handlers.redeem, allow="issuance"),
         MessageSpec(messages.OpenAccounts, handlers.open_accounts, cost=_open_accounts_cost),
-        MessageSpec(messages.Transfer, handlers.transfer, movement=_movement),
+        MessageSpec(messages.Transfer, handlers.transfer, cost=_transfer_cost, movement=_movement),
         MessageSpec(
             messages.OpenEscrow, handlers.open_escrow, cost=_ESCROW_COST, movement=_escrow_movement
         ),

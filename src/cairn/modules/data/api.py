@@ -34,12 +34,17 @@ QUALITY_FIGURES = (
 """Fields of `Quality`, in the order in which a policy looks at them; its bound is `FIELD_max`."""
 
 
-def broken_bounds(policy: QualityPolicy, quality: Quality) -> tuple[tuple[str, int, int], ...]:
-    """Return (figure, stated, most that is let through) of each figure that is too bad."""
+def broken_bounds(
+    policy: QualityPolicy, quality: Quality
+) -> tuple[tuple[str, int | None, int], ...]:
+    """Return (figure, stated, most that is let through) of each figure that is too bad.
+
+    Leaks that nobody looked for are too bad wherever the policy bounds them.
+    """
     found = []
     for name in QUALITY_FIGURES:
         stated, bound = getattr(quality, name), getattr(policy, f"{name}_max")
-        if stated > bound:
+        if bound is not None and (stated is None or stated > bound):
             found.append((name, stated, bound))
     return tuple(found)
 

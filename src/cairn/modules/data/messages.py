@@ -51,7 +51,8 @@ class SetQualityPolicy(Message, tag="data/set_quality_policy"):
     duplicates_ppm_max: ScoreField
     near_duplicates_ppm_max: ScoreField
     outliers_ppm_max: ScoreField
-    leaks_max: CountField
+    leaks_max: CountField | None
+    """None lets through datasets whose leaks nobody looked for, too."""
 
 
 class WithdrawDataset(Message, tag="data/withdraw_dataset"):

@@ -34,8 +34,8 @@ class Quality(Record):
     """Other rows that repeat an earlier one after case folding and rounding, of all rows."""
     outliers_ppm: ScoreField
     """Cells far from their column's median, of all numeric cells."""
-    leaks: CountField
-    """Columns that give the label away."""
+    leaks: CountField | None
+    """Columns that give the label away; None if no label was named, so that nobody looked."""
 
 
 class QualityPolicy(Record):
@@ -49,7 +49,8 @@ class QualityPolicy(Record):
     duplicates_ppm_max: int
     near_duplicates_ppm_max: int
     outliers_ppm_max: int
-    leaks_max: int
+    leaks_max: int | None
+    """None lets through what nobody looked at, too."""
     set_by: bytes
     set_ms: int
 

@@ -1,6 +1,6 @@
 """Rows and series of decisions: what was decided, what falls due when, and what was done."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from cairn.ledger.records import (
     AccountIdField,
@@ -17,24 +17,24 @@ from cairn.primitives.encoding import Record
 COMPLIANCE = "compliance"
 """Role that reviews its organisation's held decisions."""
 
-ALLOW = "allow"
-HOLD = "hold"
-REFUSE = "refuse"
+ALLOW: Final = "allow"
+HOLD: Final = "hold"
+REFUSE: Final = "refuse"
 
-EXECUTED = "executed"
-STOPPED = "stopped"
+EXECUTED: Final = "executed"
+STOPPED: Final = "stopped"
 
-HELD = "held"
-OPEN = "open"
-UNANSWERED = "unanswered"
-ENFORCED = "enforced"
-OVERRIDDEN = "overridden"
-LATE = "late"
+HELD: Final = "held"
+OPEN: Final = "open"
+UNANSWERED: Final = "unanswered"
+ENFORCED: Final = "enforced"
+OVERRIDDEN: Final = "overridden"
+LATE: Final = "late"
 
-RELEASED = "released"
-REJECTED = "rejected"
-EXPIRED_ALLOWED = "expired_allowed"
-EXPIRED_REFUSED = "expired_refused"
+RELEASED: Final = "released"
+REJECTED: Final = "rejected"
+EXPIRED_ALLOWED: Final = "expired_allowed"
+EXPIRED_REFUSED: Final = "expired_refused"
 
 REPORTED = (ENFORCED, OVERRIDDEN, LATE)
 """Statuses after which nothing more becomes of a decision."""

@@ -114,7 +114,7 @@ class PaymentRecipe:
 
     def build_payments(self, payments: Payments) -> TrainingSet:
         """Return features and labels; payments before the training period fill the windows."""
-        periods = self._periods(payments)
+        periods = self.periods(payments)
         first = int(np.searchsorted(payments.booked_at, self.split.train_start_ms - HISTORY_MS))
         start = int(np.searchsorted(payments.booked_at, self.split.train_start_ms))
         rows = fold_features(
@@ -145,13 +145,13 @@ class PaymentRecipe:
 
     def test_payments(self, payments: Payments) -> Payments:
         """Return the payments that the test rows are about."""
-        return payments.select(self._periods(payments)[1])
+        return payments.select(self.periods(payments)[1])
 
     def train_payments(self, payments: Payments) -> Payments:
         """Return the payments that the training rows are about."""
-        return payments.select(self._periods(payments)[0])
+        return payments.select(self.periods(payments)[0])
 
-    def _periods(self, payments: Payments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def periods(self, payments: Payments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which payments belong to training and test; unlabelled ones to neither."""
         times, labelled = payments.booked_at, payments.label != records.LABEL_UNKNOWN
         train = (times >= self.split.train_start_ms) & (times < self.split.train_end_ms)

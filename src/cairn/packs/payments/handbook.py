@@ -11,7 +11,7 @@ Detection, https://fraud-detection-handbook.github.io, chapters 3 to 5.
 from dataclasses import dataclass
 from pathlib import Path
 
-from cairn.learning.conversion import ConversionReport
+from cairn.learning.conversion.report import ConversionReport
 from cairn.learning.errors import DatasetError
 from cairn.learning.training import TrainingSettings, train_model
 from cairn.packs.payments.evaluate import (

@@ -82,7 +82,7 @@ def _model(trained: Trained, live: Live) -> dict[str, Any]:
         "roc_auc": round(comparison.model.roc_auc, 4),
         "size_bytes": report.size_bytes,
         "chunks": live.chunks,
-        "raw_difference_max": report.raw_difference_max,
+        "raw_difference_max": report.largest_raw_difference,
         "threshold_ppm": trained.threshold_ppm,
     }
 

@@ -132,9 +132,9 @@ def tell_training(out: Printer, data: DemoPayments, trained: Trained) -> None:
     out.table(heads, rows)
     report = trained.run.trained.conversion
     out.say(
-        f"Converted to integers: on {report.rows:,} rows the raw output differs from the source's "
-        f"by at most {report.raw_difference_max:.1e}, the probability by "
-        f"{report.probability_difference_max:.1e}; {report.decision_flips} decisions flip."
+        f"Converted to integers: on {report.row_count:,} rows the raw output differs from the source's "
+        f"by at most {report.largest_raw_difference:.1e}, the probability by "
+        f"{report.largest_difference:.1e}; {report.flips_at_threshold} decisions flip."
     )
 
 

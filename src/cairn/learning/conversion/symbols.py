@@ -8,17 +8,18 @@ threshold can be looked up through them exactly.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from cairn.learning.conversion_next.rows import Floats
+from cairn.learning.conversion.rows import Floats
 
 Unary = Callable[[Floats], Floats]
 NAN = float("nan")
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Step:
     """One operation with a number, or the clipping to two numbers."""
 
     operation: Literal["add", "subtract", "multiply", "divide", "clip"]

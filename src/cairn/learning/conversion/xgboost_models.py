@@ -7,14 +7,15 @@ https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isnan, log
 from typing import Any
 
 import numpy as np
 
-from cairn.learning.conversion_next.errors import ConversionError, UnsupportedModelError
-from cairn.learning.conversion_next.rows import Floats
-from cairn.learning.conversion_next.sources import (
+from cairn.learning.conversion.errors import ConversionError, UnsupportedModelError
+from cairn.learning.conversion.rows import Floats
+from cairn.learning.conversion.sources import (
     LEAF,
     CategorySplit,
     Predict,
@@ -131,9 +132,7 @@ def _schema(learner: dict[str, Any]) -> XGBoostSchema:
         values = encoded.get("values") or []
         if values and encoded.get("offsets"):
             raw, offsets = bytes(value % 256 for value in values), encoded["offsets"]
-            lists[place] = [
-                raw[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False)
-            ]
+            lists[place] = [raw[start:end].decode() for start, end in pairwise(offsets)]
         elif values:
             lists[place] = list(values)
     return XGBoostSchema(names, types, lists)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cairn.learning.conversion_next.errors import ConversionError
+from cairn.learning.conversion.errors import ConversionError
 from cairn.learning.extras import Untyped, require
 from cairn.primitives.ids import is_name
 
@@ -45,7 +45,10 @@ class Frame:
         if places == list(range(len(self.names))):
             return self
         chosen = tuple(self.names[place] for place in places)
-        source = self.source.iloc[:, places] if self.named else self.source[:, places]
+        if hasattr(self.source, "iloc"):
+            source = self.source.iloc[:, places]
+        else:
+            source = self.source.select(chosen) if self.named else self.source[:, places]
         return Frame(chosen, tuple(self.columns[place] for place in places), source, self.named)
 
     def place_of(self, name: str) -> int:
@@ -79,9 +82,11 @@ def read_frame(rows: Any) -> Frame:
         return rows
     if isinstance(rows, Mapping):
         rows = require("pandas").DataFrame(dict(rows))
-    elif hasattr(rows, "to_pandas"):
-        rows = rows.to_pandas()
-    if hasattr(rows, "columns") and hasattr(rows, "dtypes"):
+    if hasattr(rows, "column_names") and hasattr(rows, "to_pandas"):
+        names = tuple(str(name) for name in rows.column_names)
+        columns = tuple(_arrow(rows.column(place)) for place in range(len(names)))
+        frame = Frame(names, columns, rows, named=True)
+    elif hasattr(rows, "columns") and hasattr(rows, "dtypes"):
         names = tuple(str(name) for name in rows.columns)
         columns = tuple(_series(rows.iloc[:, place]) for place in range(len(names)))
         frame = Frame(names, columns, rows, named=True)
@@ -145,6 +150,15 @@ def _series(series: Any) -> Cells:
     if kind in "biuf":
         return _cells(series.to_numpy(dtype=np.float64, na_value=np.nan))
     return _cells(series.to_numpy(dtype=object))
+
+
+def _arrow(column: Untyped) -> Cells:
+    kind = str(column.type)
+    if kind == "bool" and not column.null_count:
+        return _cells(np.array(column.to_pylist(), np.bool_))
+    if kind.startswith(("int", "uint", "float", "double")) and not column.null_count:
+        return _cells(column.to_numpy())
+    return _cells(np.array([*column.to_pylist(), None], object)[:-1])
 
 
 def _cells(values: Cells) -> Cells:

@@ -23,8 +23,8 @@ from cairn.exact.schema import (
     UNKNOWN_CATEGORY,
     Feature,
 )
-from cairn.learning.conversion_next.errors import ConversionError
-from cairn.learning.conversion_next.frames import Cells, Frame, category_label, read_frame
+from cairn.learning.conversion.errors import ConversionError
+from cairn.learning.conversion.frames import Cells, Frame, category_label, read_frame
 from cairn.primitives.fixed import INT64_MAX, INT64_MIN
 
 Floats = npt.NDArray[np.float64]
@@ -210,7 +210,7 @@ def _encode_categories(feature: Feature, column: Cells) -> Int64s:
         row = int(np.argmax(codes == UNKNOWN_CATEGORY))
         raise ConversionError(
             f"row {row}, {feature.name}: {texts[row]!r} is no category that the model knows",
-            hint=f"one of: {', '.join(feature.categories[:40])}; or train with unknown ones allowed",
+            hint=f"one of: {', '.join(feature.categories[:40])}; or allow unknown ones in training",
         )
     return codes
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cairn.learning.conversion_next.errors import UnsupportedModelError
-from cairn.learning.conversion_next.rows import Floats
-from cairn.learning.conversion_next.sources import LEAF, CategorySplit, SourceTree, TreeSource
+from cairn.learning.conversion.errors import UnsupportedModelError
+from cairn.learning.conversion.rows import Floats
+from cairn.learning.conversion.sources import LEAF, CategorySplit, SourceTree, TreeSource
 
 _ZERO = 1e-35
 """LightGBM counts numbers as zero up to here."""
@@ -66,7 +66,9 @@ def read_lightgbm(booster: Any) -> TreeSource:
     )
 
 
-def category_lists(booster: Any, names: Sequence[str], text: Sequence[bool]) -> dict[int, list[Any]]:
+def category_lists(
+    booster: Any, names: Sequence[str], text: Sequence[bool]
+) -> dict[int, list[Any]]:
     """Return the categories of each column that was a pandas categorical in training.
 
     Args:

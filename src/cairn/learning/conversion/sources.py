@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cairn.learning.conversion_next.frames import Frame
-from cairn.learning.conversion_next.rows import Booleans, Floats
-from cairn.learning.conversion_next.symbols import Symbol
+from cairn.learning.conversion.frames import Frame
+from cairn.learning.conversion.rows import Booleans, Floats
+from cairn.learning.conversion.symbols import Symbol
 from cairn.learning.extras import Untyped
 
 Predict = Callable[[Untyped], Floats]

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cairn.learning.conversion_next.errors import ConversionError, UnsupportedModelError
-from cairn.learning.conversion_next.frames import category_label, is_missing
-from cairn.learning.conversion_next.rows import Floats
-from cairn.learning.conversion_next.symbols import (
-    NAN,
+from cairn.learning.conversion.errors import ConversionError, UnsupportedModelError
+from cairn.learning.conversion.frames import category_label, is_missing
+from cairn.learning.conversion.rows import Floats
+from cairn.learning.conversion.symbols import (
     Binned,
     Encoded,
     Flag,
@@ -28,7 +27,7 @@ ADVICE = {
     "PowerTransformer": "use KBinsDiscretizer, or trees, which need no such step",
     "QuantileTransformer": "use KBinsDiscretizer, or trees, which need no such step",
     "SplineTransformer": "use KBinsDiscretizer, or boosted trees",
-    "KNNImputer": "use SimpleImputer, or HistGradientBoostingClassifier, which takes missing values",
+    "KNNImputer": "use SimpleImputer, or histogram boosting, which takes missing values",
     "IterativeImputer": "use SimpleImputer, or boosted trees, which take missing values",
     "PCA": "leave it out: each input must keep its own meaning",
     "TruncatedSVD": "leave it out: each input must keep its own meaning",
@@ -71,7 +70,7 @@ def transform(step: Any, columns: Columns, told: list[str]) -> Columns:
     if reader is None:
         raise _refuse(step, ADVICE.get(name, "leave it out, or convert the data before training"))
     after = reader(step, columns)
-    told.append(f"{name} of {len(columns)} columns: {len(after)} columns")
+    told.append(f"{name}: {len(columns)} of the columns become {len(after)}")
     return after
 
 
@@ -211,9 +210,10 @@ def _indicate(step: Any, columns: Columns) -> Columns:
     after: Columns = []
     for place in step.features_:
         column = columns[int(place)]
-        passes = isinstance(column, Text) and column.fill is None
-        passes |= isinstance(column, Numbers) and column.missing is not None
-        if not passes or (isinstance(column, Numbers) and not np.isnan(column.missing or 0.0)):
+        passes: bool = isinstance(column, Text) and column.fill is None
+        if isinstance(column, Numbers) and column.missing is not None:
+            passes = bool(np.isnan(column.missing))
+        if not isinstance(column, Text | Numbers) or not passes:
             raise _refuse(step, "use it on inputs, before they are imputed or encoded")
         after.append(Flag(column.input, 0.0, 1.0))
     return after
@@ -256,7 +256,7 @@ def _table(
 ) -> Labels:
     """Return the column that an encoder makes of one input."""
     table: dict[str, float] = {}
-    missing = unknown
+    missing: float | None = unknown
     for category, value in zip(categories, values, strict=True):
         if is_missing(category):
             missing = value
@@ -267,8 +267,8 @@ def _table(
     if isinstance(column, Text):
         fill = column.fill
     elif isinstance(column, Numbers) and not column.steps:
-        value = column.missing
-        fill = None if value is None or np.isnan(value) else category_label(value)
+        number = column.missing
+        fill = None if number is None or np.isnan(number) else category_label(number)
     else:
         raise _refuse(step, "encode the input itself, before any scaling")
     if fill is not None:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from cairn.exact.schema import CATEGORY_COUNT_MAX, Feature
-from cairn.learning.conversion_next.errors import ConversionError, UnsupportedModelError
-from cairn.learning.conversion_next.frames import Cells, Frame, category_label, is_missing
-from cairn.learning.conversion_next.lightgbm_models import category_lists, read_lightgbm
-from cairn.learning.conversion_next.preprocessing import Columns, transform
-from cairn.learning.conversion_next.rows import Floats
-from cairn.learning.conversion_next.sklearn_models import histogram_columns, read_sklearn
-from cairn.learning.conversion_next.sources import LinearSource, Source, TreeSource
-from cairn.learning.conversion_next.symbols import NAN, Labels, Numbers, Symbol, Text
-from cairn.learning.conversion_next.xgboost_models import XGBoostFile, read_xgboost
+from cairn.learning.conversion.errors import ConversionError, UnsupportedModelError
+from cairn.learning.conversion.frames import Cells, Frame, category_label, is_missing
+from cairn.learning.conversion.lightgbm_models import category_lists, read_lightgbm
+from cairn.learning.conversion.preprocessing import Columns, transform
+from cairn.learning.conversion.rows import Floats
+from cairn.learning.conversion.sklearn_models import histogram_columns, read_sklearn
+from cairn.learning.conversion.sources import LinearSource, Source, TreeSource
+from cairn.learning.conversion.symbols import NAN, Labels, Numbers, Symbol, Text
+from cairn.learning.conversion.xgboost_models import XGBoostFile, read_xgboost
 from cairn.learning.extras import Untyped
 
 Model = TreeSource | LinearSource
@@ -107,8 +107,15 @@ def _raw_column(frame: Frame, place: int) -> Numbers | Text:
     if cells.dtype.kind != "O":
         narrow = not frame.named and getattr(frame.source, "dtype", None) == np.float32
         return Numbers(place, narrow=narrow)
-    row = next((at for at, cell in enumerate(cells) if isinstance(cell, str)), 0)
+    row = next((at for at, cell in enumerate(cells) if not _is_number(cell)), 0)
     return Text(place, f"row {row}, column {frame.names[place]!r} holds {str(cells[row])[:40]!r}")
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        return cell is None or bool(float(cell) == float(cell))
+    except (TypeError, ValueError):
+        return False
 
 
 def _read_last(

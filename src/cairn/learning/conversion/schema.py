@@ -2,8 +2,8 @@
 
 A column that the source reads as a category becomes one. Whole numbers become integers. Other
 numbers become fixed-point integers for a linear model. For trees they become float32 where the
-source itself compares float32, and else integers with up to 40 bits behind the point, so that hardly
-any row lies so close to a threshold that rounding the input moves it.
+source itself compares float32, and else integers with up to 40 bits behind the point, so that
+hardly any row lies so close to a threshold that rounding the input moves it.
 """
 
 import math
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from cairn.exact.schema import SCALE_BITS_MAX, Feature
-from cairn.learning.conversion_next.errors import ConversionError, UnsupportedModelError
-from cairn.learning.conversion_next.frames import Cells, feature_names
-from cairn.learning.conversion_next.rows import fixed_point_bits
-from cairn.learning.conversion_next.sources import Source, TreeSource
-from cairn.learning.conversion_next.symbols import Flag, Labels, Numbers, Symbol
+from cairn.learning.conversion.errors import ConversionError, UnsupportedModelError
+from cairn.learning.conversion.frames import Cells, feature_names
+from cairn.learning.conversion.rows import fixed_point_bits
+from cairn.learning.conversion.sources import Source, TreeSource
+from cairn.learning.conversion.symbols import Flag, Labels, Numbers, Symbol
 
 _SPARE_BITS = 54
 """Bits that the largest value seen may take; some are left for larger ones."""
@@ -86,9 +86,7 @@ def _feature(source: Source, name: str, symbols: Sequence[Symbol], cells: Cells)
     return Feature(name, "float32" if kind == "float32" else "integer", scale_bits, (), nullable)
 
 
-def _number_kind(
-    source: Source, symbols: Sequence[Symbol], cells: Cells
-) -> tuple[str, int]:
+def _number_kind(source: Source, symbols: Sequence[Symbol], cells: Cells) -> tuple[str, int]:
     values = cells.astype(np.float64)
     values = np.abs(values[np.isfinite(values)])
     if len(values) and (values == np.floor(values)).all() and values.max() < 2.0**53:

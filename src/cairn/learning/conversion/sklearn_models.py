@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cairn.learning.conversion_next.errors import UnsupportedModelError
-from cairn.learning.conversion_next.preprocessing import Columns, chosen_places, transform
-from cairn.learning.conversion_next.rows import Floats
-from cairn.learning.conversion_next.sources import (
+from cairn.learning.conversion.errors import UnsupportedModelError
+from cairn.learning.conversion.preprocessing import Columns, chosen_places, transform
+from cairn.learning.conversion.rows import Floats
+from cairn.learning.conversion.sources import (
     LEAF,
     CategorySplit,
     LinearSource,
@@ -229,9 +229,7 @@ def _isolation(source: Any) -> TreeSource:
                 missing_left=read.missing_left,
             )
         )
-    return _trees(
-        source, "isolation", raw, score, tuple(trees), divisor=len(trees), is_narrow=True
-    )
+    return _trees(source, "isolation", raw, score, tuple(trees), divisor=len(trees), is_narrow=True)
 
 
 def _depths(tree: Any) -> Floats:
