@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.harness import Figure, commit, machine, table, write
 
-GROUPS = ("ceilings", "exact", "evidence", "storage", "ledger")
+GROUPS = ("ceilings", "exact", "evidence", "storage", "ledger", "predictions")
 
 
 def main() -> int:

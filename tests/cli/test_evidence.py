@@ -90,7 +90,7 @@ def test_consents_are_given_and_taken_back(data: Shell) -> None:
     [
         ("data register new none.csv --schema schema.json --as dana", "there is no file"),
         ("data register new cards.csv --schema none.json --as dana", "cannot be read"),
-        ("data register new cards.csv --as dana", "column"),
+        ("data register new cards.csv --label x --as dana", "no column 'x'"),
         ("data register New cards.csv --schema schema.json --as dana", "not a data set"),
         ("data check other cards.csv", "committed here: cards@1"),
         ("data show 123456", "no data set"),

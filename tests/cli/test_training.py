@@ -123,7 +123,7 @@ def test_a_run_on_a_registered_data_set_replays(shell: Shell) -> None:
         ("training run credit.csv --label default --column CUSTOMER --model magic", "magic"),
         ("training run credit.csv --label default --calibrate isotonic", "no exact form"),
         ("training run credit.csv --label default --owner dirk", "missing_role|data-owner"),
-        ("training run cards credit.csv", "-o run"),
+        ("training run cards credit.csv", "no data set cards"),
         ("training evaluate nothing", "not the folder of a plan"),
         ("training replay nothing", "cannot be read"),
     ],

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 
 from cairn.exact import rules as exact
+from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.ledger.messages import Event, Message
 from cairn.ledger.receipts import RECEIPT_DECODER
@@ -110,7 +111,9 @@ def bring_in(node: Node, raw: bytes, dataset: bytes, change: int) -> bool:
         Promote(deployment, version),
     )
     required(promoted, VersionPromoted)
-    scores = [Score(deployment, (value,) * n) for value in EXTREMES for n in (1, 3, 24, 1_024)]
+    scores = [
+        Score(deployment, (value,) * n) for value in EXTREMES for n in (1, 3, len(FEATURES), 1_024)
+    ]
     assert len(do(node, *scores)) <= len(EXTREMES)
     return True
 
@@ -128,7 +131,7 @@ def test_mangled_models_that_are_let_in_never_halt_a_node(node: Node) -> None:
 def test_extreme_features_have_a_score_or_a_refusal(node: Node) -> None:
     dataset = required(do(node, dataset_message("extreme")), DatasetRegistered).dataset
     assert bring_in(node, models()[1], dataset, 0)
-    scores = [Score("deployment-0", (value,) * 24) for value in EXTREMES]
+    scores = [Score("deployment-0", (value,) * len(FEATURES)) for value in EXTREMES]
     events = do(node, *scores)
     assert all(isinstance(event, FeaturesScored) for event in events)
     assert events

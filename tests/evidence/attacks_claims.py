@@ -11,6 +11,7 @@ from cairn.evidence.bundle import (
     in_order,
 )
 from cairn.evidence.proofs import RangeProof, SeriesProof
+from cairn.exact.features import FEATURES
 from cairn.ledger.records import HEAD_DECODER, leaf_key
 from cairn.modules.bank.records import HOLD_SERIES
 from cairn.modules.data.records import DATASETS
@@ -145,7 +146,7 @@ def input_of_another_prediction(honest: Told) -> Made:
     bundle = opened(honest, "prediction_opened")
     assert isinstance(bundle.claim, PredictionClaim)
     assert bundle.claim.opened is not None
-    opened_input = replace(bundle.claim.opened, features=tuple(range(24)))
+    opened_input = replace(bundle.claim.opened, features=tuple(range(len(FEATURES))))
     return replace(bundle, claim=replace(bundle.claim, opened=opened_input)), "claim"
 
 

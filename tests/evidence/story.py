@@ -29,6 +29,7 @@ from cairn.evidence.rows import (
     row_commitment,
     schema_digest,
 )
+from cairn.exact.features import FEATURES as DERIVED
 from cairn.exact.rules import All, Any, Compare, Emit, Hold, Refuse
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import HoldPlaced
@@ -63,7 +64,7 @@ from tests.modules.founding import (
 from tests.modules.harness import key_of
 
 SALT = b"a salt that nobody can guess, ..."
-FEATURES = tuple(range(100, 124))
+FEATURES = tuple(range(100, 100 + len(DERIVED)))
 ROWS: tuple[tuple[int | str | None, ...], ...] = (
     (1, "card-17", 1250, None),
     (2, "card-03", 99, "travel"),
@@ -201,8 +202,22 @@ def _later_versions(story: Story) -> None:
     chain.done("pia", RotateKey(chain.id("pia"), key_of("pia").public_key, new.public_key))
     chain.add_actor("pia", chain.id("pia"), new)
     story.pay("with a new key", 500)
-    activate(chain, hold_rule("big", Compare("model:fraud", ">=", 400_000), priority=5))
+    _earn_power(story, hold_rule("big", Compare("model:fraud", ">=", 400_000), priority=5))
     story.pay("by the second rule", 47_000, payer=2)
+
+
+def _earn_power(story: Story, rule: Rule) -> None:
+    """Take a rule's next version through a back-test and an hour of shadow to acting."""
+    chain = story.chain
+    version = submit_rule(chain, rule)
+    test = (1, 1_000, 1_000, 30, 12_345, 20, 400_000, None)
+    chain.done("rick", RecordBacktest(rule.name, version, REPORT, *test))
+    approve_shadow(chain, rule.name, version)
+    chain.done("rick", ShadowRule(rule.name, version))
+    story.pay("in shadow", 45_000)
+    chain.block(advance_ms=HOUR_MS)
+    approve_rule(chain, rule.name, version)
+    chain.done("rick", ActivateRule(rule.name, version))
 
 
 def _predictions(story: Story) -> None:

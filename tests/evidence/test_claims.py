@@ -6,6 +6,7 @@ from cairn.evidence.bundle import LiveClaim, PaymentClaim, PeriodClaim, decode_b
 from cairn.evidence.errors import ClaimError
 from cairn.evidence.report import report_data, report_text
 from cairn.evidence.verify import Report, verify_bundle
+from cairn.exact.features import FEATURES
 from tests.evidence.chain import WITNESS
 from tests.evidence.story import bundle_of, told
 
@@ -50,7 +51,7 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
                 "it was held by rule `big` version 1 before it settled",
                 "scored 0.700005 in its block by deployment `fraud`",
                 "approved by vera (alpha), cora (alpha) and rick (alpha) under policy `model`",
-                "rule `big` version 1 fired: model:fraud >= 500000 and field:amount_units < 90000",
+                "rule `big` version 1 fired: score of fraud 0.700005 ≥ 0.5 and amount_units 700.00 < 900.00",
                 "the hold was appealed by pia (alpha)",
                 "the hold was upheld after an appeal by cora (alpha) (reason: unclear)",
                 "the hold was renewed by cora (alpha) and carl (alpha)",
@@ -71,7 +72,18 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
             "payment_after_roll_back",
             ("model `fraud` version 1", "rolled back to by rick (alpha)", "promoted by dev"),
         ),
-        ("payment_by_second_rule", ("it was held by rule `big` version 2",)),
+        (
+            "payment_by_second_rule",
+            (
+                "it was held by rule `big` version 2",
+                "largest contributions to the score of `fraud`: amount_units +",
+                "after a back-test (report " + REPORT.hex() + ") and after 1 hour",
+            ),
+        ),
+        (
+            "payment_in_shadow",
+            ("rule `big` version 2 watched in shadow, without power", "it settled"),
+        ),
         ("live_at_height", ("model `fraud` version 2", "it was change 2 of the deployment")),
         ("live_at_time", ("model `fraud` version 1", "it was change 1 of the deployment")),
         ("live_after_roll_back", ("rolled back to by rick (alpha)", "it was change 3")),
@@ -83,7 +95,7 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
         ("state_absent", ("there is no such row",)),
         ("transaction_of_several", ("3 operations, each operation alone",)),
         ("prediction_closed", ("computed elsewhere",)),
-        ("prediction_opened", ("24 inputs: amount_units 100, hour_of_day 101",)),
+        ("prediction_opened", (f"{len(FEATURES)} inputs: amount_units 100, hour_of_day 101",)),
         ("prediction_asserted", ("on features that the sender handed in",)),
         ("range", ("4 entries, nothing missing",)),
         ("range_empty", ("0 entries, nothing missing",)),
@@ -102,6 +114,8 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
             (
                 "rule `loud`: switched off by rick (alpha)",
                 "all rules: switched on by cora (alpha)",
+                "rule `big` version 2: backtested by rick (alpha) (report " + REPORT.hex(),
+                "rule `big` version 2: shadowed by rick (alpha), approved by",
                 "rule `big` version 2: activated by rick (alpha), approved by",
                 "model `fraud` version 2",
             ),

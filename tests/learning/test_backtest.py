@@ -246,6 +246,6 @@ def test_two_rankings_at_the_same_budget(facts: Facts, tmp_path: Path) -> None:
     assert curve(rule.ranks, labels) == []
     assert report.to_json()["standings"][0]["name"] == "risk"
     report.write_html(tmp_path / "c.html")
-    assert "at the budget" in (tmp_path / "c.html").read_text()
+    assert "Points: at the budget" in (tmp_path / "c.html").read_text()
     with pytest.raises(DatasetError, match="budget of at least 1"):
         compare_rankings([], days=days, labels=labels, amounts=labels, budget_per_day=0)

@@ -29,7 +29,8 @@ def rows(count: int = 400) -> np.ndarray:
 
 def labels_of(values: np.ndarray) -> np.ndarray:
     noise = np.random.default_rng(4).integers(-400, 400, len(values))
-    return (values.sum(1) + noise > 150).astype(int)
+    labels: np.ndarray = (values.sum(1) + noise > 150).astype(int)
+    return labels
 
 
 def tree_model(*, averaged: bool) -> ExactModel:

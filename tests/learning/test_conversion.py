@@ -1,5 +1,6 @@
 """Conversion: models of every kind keep their decisions; the rest is refused with a hint."""
 
+import json
 from typing import Any
 
 import lightgbm
@@ -11,16 +12,21 @@ from sklearn import ensemble, linear_model, neural_network, pipeline, preprocess
 from cairn.exact.models import Feature, Linear, Trees, decode_model, encode_model
 from cairn.exact.reference import ReferenceScorer
 from cairn.exact.scoring import Scorer
-from cairn.learning import conversion
-from cairn.learning.conversion import convert
-from cairn.learning.conversion_errors import ConversionError, UnsupportedModelError
-from cairn.learning.conversion_rows import (
+from cairn.learning.conversion import convert as conversion
+from cairn.learning.conversion.convert import convert
+from cairn.learning.conversion.errors import (
+    ConversionError,
+    DifferenceError,
+    UnsupportedModelError,
+)
+from cairn.learning.conversion.rows import (
+    boundary_keys,
     encode_rows,
+    first_right,
     fixed_point_features,
     float32_features,
     float32_keys,
     integer_features,
-    threshold_key,
 )
 
 COLUMN_COUNT = 6
@@ -83,14 +89,15 @@ TREE_MODELS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "source"), TREE_MODELS, ids=[name for name, _ in TREE_MODELS])
 def test_trees_keep_every_decision(name: str, source: Any) -> None:
-    threshold_ppm = 1_200_000 if name.endswith("regression") else 500_000
-    model, report = convert(source, FLOATS, TEST, threshold_ppm=threshold_ppm)
+    threshold = 1.2 if name.endswith("regression") else 0.5
+    model, report = convert(source, FLOATS, TEST, threshold=threshold)
     assert isinstance(model.body, Trees)
-    assert report.rows == len(TEST)
-    assert report.raw_difference_max <= 1e-8
-    assert report.raw_difference_mean <= report.raw_difference_max
-    assert report.probability_difference_max <= 1e-6
-    assert report.decision_flips == 0
+    assert report.row_count == len(TEST)
+    assert report.largest_raw_difference <= 1e-8
+    assert report.mean_difference <= report.largest_difference
+    assert report.rank_correlation > 0.9999
+    assert report.largest_difference <= 1e-6
+    assert report.flips_at_threshold == 0
     raw = encode_model(model)
     assert decode_model(raw) == model
     assert report.size_bytes == len(raw)
@@ -109,8 +116,8 @@ def test_whole_numbers_need_no_float() -> None:
     test[:, 2] <<= 34
     model, report = convert(source, NAMES, test)
     assert model.features == integer_features(NAMES)
-    assert report.raw_difference_max <= 1e-8
-    assert report.decision_flips == 0
+    assert report.largest_raw_difference <= 1e-8
+    assert report.flips_at_threshold == 0
     assert isinstance(model.body, Trees)
     assert len(model.body.thresholds) == 8 * len(model.body.leaf_flags)
 
@@ -137,9 +144,9 @@ def test_linear_models_are_close(source: Any) -> None:
     rows = TEST if not isinstance(source, linear_model.LogisticRegression) else np.log1p(abs(TEST))
     model, report = convert(source, fixed_point_features(NAMES, rows), rows)
     assert isinstance(model.body, Linear)
-    assert report.raw_difference_max <= 1e-5
-    assert report.probability_difference_max <= 2e-6
-    assert report.decision_flips == 0
+    assert report.largest_raw_difference <= 1e-5
+    assert report.largest_difference <= 2e-6
+    assert report.flips_at_threshold == 0
 
 
 def test_a_linear_model_on_the_ledgers_own_integers() -> None:
@@ -149,19 +156,32 @@ def test_a_linear_model_on_the_ledgers_own_integers() -> None:
         preprocessing.StandardScaler(), linear_model.LogisticRegression()
     ).fit(rows, labels)
     _, report = convert(source, ["amount_units", "hour_of_day"], rows)
-    assert report.raw_difference_max <= 1e-4
-    assert report.decision_flips == 0
+    assert report.largest_raw_difference <= 1e-4
+    assert report.flips_at_threshold == 0
 
 
-def test_the_report_tells_models_apart() -> None:
+def test_a_model_too_far_from_its_source_is_refused() -> None:
     source = boosted()
-    model, report = convert(source, FLOATS, TEST)
-    assert "0 decisions flip at 500000 ppm" in report.summary()
-    coarse = integer_features(NAMES)
-    _, wrong = convert(source, coarse, TEST)
-    assert wrong.raw_difference_max > 0.01
-    assert wrong.decision_flips > 0
-    assert model.features == FLOATS
+    coarse = integer_features(NAMES, scale_bits=1)
+    with pytest.raises(DifferenceError, match=r"row \d+: the source scores 0\.\d+") as caught:
+        convert(source, coarse, TEST)
+    assert "scale_bits" in caught.value.hint
+    _, wrong = convert(source, coarse, TEST, largest_difference_max=1.0)
+    assert wrong.largest_raw_difference > 0.01
+    assert wrong.flips_at_threshold > 0
+    assert 0 < wrong.rank_correlation < 0.9999
+
+
+def test_the_report_reads_as_table_json_and_page() -> None:
+    _, report = convert(boosted(), FLOATS, TEST, threshold=0.3)
+    assert "0 decisions flip at 0.3" in report.summary()
+    assert "rank correlation (Spearman)" in report.describe()
+    read = json.loads(report.to_json())
+    assert read["flips_at_threshold"] == 0
+    assert read["library"] == "lightgbm"
+    assert "counts in full" in read["input_rounding"]
+    kinds = [block["block"] for block in report.to_html()]
+    assert kinds == ["heading", "table", "paragraph"]
 
 
 FLOAT_EDGES = np.array(
@@ -192,9 +212,17 @@ def test_a_threshold_parts_the_rows_as_before(kind: str) -> None:
         random.normal(size=60) * 50, values[:40], -0.0, 1e-35, -1e-50, np.inf, -np.inf
     ]
     keys = encode_rows([feature], values[:, None])[:, 0]
-    for threshold in thresholds.tolist():
-        below = keys <= threshold_key(feature, threshold)
-        assert (below == (values <= threshold)).all(), threshold
+    bounds = boundary_keys(feature, lambda each: each <= thresholds, len(thresholds))
+    for threshold, bound in zip(thresholds.tolist(), bounds.tolist(), strict=True):
+        assert ((keys <= bound) == (values <= threshold)).all(), threshold
+
+
+def test_the_first_number_that_goes_right_is_found() -> None:
+    thresholds = np.r_[np.random.default_rng(4).normal(size=50) * 1e3, 0.0, -1e-300, 1e300]
+    found = first_right(lambda each: each < thresholds, len(thresholds))
+    assert (found == thresholds).all()
+    after = first_right(lambda each: each <= thresholds, len(thresholds))
+    assert (after == np.nextafter(thresholds, np.inf)).all()
 
 
 @pytest.mark.parametrize(
@@ -205,21 +233,6 @@ def test_a_threshold_parts_the_rows_as_before(kind: str) -> None:
         (boosted(np.arange(1_500) % 3, objective="multiclass", num_class=3), "several classes"),
         (boosted(objective="poisson"), "objective poisson"),
         (boosted(objective="regression", reg_sqrt=True), "reg_sqrt"),
-        (boosted(zero_as_missing=True), "zero as missing"),
-        (
-            lightgbm.train(
-                {"objective": "binary", "verbose": -1, "min_data_per_group": 5},
-                lightgbm.Dataset(TRAIN, LABELS, categorical_feature=[1]),
-                20,
-            ),
-            "categories",
-        ),
-        (
-            ensemble.HistGradientBoostingClassifier(max_iter=9, categorical_features=[1]).fit(
-                TRAIN, LABELS
-            ),
-            "categories",
-        ),
         (
             ensemble.RandomForestClassifier(2).fit(TRAIN, np.arange(1_500) % 3),
             "exactly two classes",
@@ -238,16 +251,9 @@ def test_a_threshold_parts_the_rows_as_before(kind: str) -> None:
             ).fit(np.log1p(abs(TRAIN)), LABELS),
             "begins from another model",
         ),
-        (
-            pipeline.make_pipeline(preprocessing.MinMaxScaler(), linear_model.LinearRegression()),
-            "only a pipeline of StandardScaler",
-        ),
-        (
-            pipeline.make_pipeline(
-                preprocessing.StandardScaler(), tree.DecisionTreeClassifier()
-            ).fit(TRAIN, LABELS),
-            "trees behind a scaler",
-        ),
+        (boosted(linear_tree=True), "linear leaves"),
+        (linear_model.SGDClassifier().fit(np.log1p(abs(TRAIN)), LABELS), "loss hinge"),
+        (ensemble.AdaBoostClassifier(n_estimators=2).fit(TRAIN, LABELS), "AdaBoostClassifier"),
         (linear_model.LogisticRegression().fit(TRAIN[:, :2], LABELS), "kind integer"),
     ],
 )
@@ -264,7 +270,7 @@ def test_what_has_no_exact_form_is_refused_with_a_hint(source: Any, message: str
     [
         (FLOATS[:5], TEST, "5 features"),
         (FLOATS, TEST[:0], "no reference rows"),
-        (FLOATS, np.where(TEST > 1, np.nan, TEST), "missing or infinite"),
+        (FLOATS, np.where(TEST > 1, np.nan, TEST), "is missing"),
         (integer_features(NAMES, scale_bits=40), TEST * 2.0**23, "does not fit in 64 bits"),
         ([name.upper() for name in NAMES], TEST, "not a name"),
     ],

@@ -1,7 +1,6 @@
 """Croissant manifests: as the specification has them, the same every time, and read back."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 

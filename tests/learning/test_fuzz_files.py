@@ -56,8 +56,27 @@ def test_damaged_parquet(
 
 PIECES = st.lists(
     st.sampled_from(
-        [b"a", b"1", b",", b"\n", b"\r\n", b"\r", b'"', b'""', b"\xef\xbb\xbf", b"\xff", b"\0"]
-        + [b"\xc3\xa9", b" ", b"1e5", b"-", b"nan", b"2026-01-02", b"true", b"\xed\xa0\x80"]
+        [
+            b"a",
+            b"1",
+            b",",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b'"',
+            b'""',
+            b"\xef\xbb\xbf",
+            b"\xff",
+            b"\0",
+            b"\xc3\xa9",
+            b" ",
+            b"1e5",
+            b"-",
+            b"nan",
+            b"2026-01-02",
+            b"true",
+            b"\xed\xa0\x80",
+        ]
     ),
     max_size=30,
 )
@@ -75,8 +94,18 @@ def test_strange_csv(tmp_path_factory: pytest.TempPathFactory, pieces: list[byte
 
 JSON_PIECES = st.lists(
     st.sampled_from(
-        [b'{"a":', b"1", b"}", b",", b"\n", b"[", b"]", b'"b":', b'"x"', b"null", b"true"]
-        + [
+        [
+            b'{"a":',
+            b"1",
+            b"}",
+            b",",
+            b"\n",
+            b"[",
+            b"]",
+            b'"b":',
+            b'"x"',
+            b"null",
+            b"true",
             b"NaN",
             b"-1e999",
             b'"\\ud800"',
@@ -110,7 +139,11 @@ def test_strange_json(
         ("cut.parquet", PARQUET[: len(PARQUET) // 2], "is not a readable Parquet file"),
         ("wide.csv", b"a," * 10_000 + b"a\n", "columns"),
         ("cell.csv", b'a\n"' + b"x" * 1_100_000 + b'"\n', "field larger than"),
-        ("mixed.csv", "a,b\né,1\n".encode() + "é,2\n".encode("latin-1"), "not UTF-8.*line 2"),
+        (
+            "mixed.csv",
+            "a,b\né,1\n".encode() + "é,2\n".encode("latin-1"),
+            "not UTF-8: line 3, byte 1",
+        ),
         ("deep.json", b'{"a":' * 100_000, "too deep"),
         ("deep.ndjson", b'{"x":1}\n' + b"[" * 100_000, "line 2"),
         ("bomb.json", b'{"a":' + b"9" * 100_000 + b"}", ""),

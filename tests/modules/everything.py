@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
+from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
 from cairn.ledger.messages import Message
@@ -22,13 +23,26 @@ from cairn.modules.bank.messages import (
     UpholdHold,
 )
 from cairn.modules.bank.records import APPEALED, BALANCES, HOLDS, OPEN
-from cairn.modules.data.messages import GrantUse, RecordUse, RevokeUse, WithdrawDataset
+from cairn.modules.data.messages import (
+    GrantUse,
+    RecordUse,
+    RevokeUse,
+    SetQualityPolicy,
+    WithdrawDataset,
+)
 from cairn.modules.data.queries import get_dataset, list_changes
-from cairn.modules.data.records import CONSENTS
+from cairn.modules.data.records import CONSENTS, Quality
+from cairn.modules.decisions.messages import (
+    DecideCase,
+    DecidePayment,
+    ReportExecution,
+    Review,
+)
+from cairn.modules.decisions.queries import get_decision, list_decisions
 from cairn.modules.identity.api import is_active, list_approvers
 from cairn.modules.identity.messages import Approve, Recover, Reinstate, subject_of
 from cairn.modules.identity.records import KEYS, OPEN_KEYS
-from cairn.modules.inference.messages import RecordPrediction, Score
+from cairn.modules.inference.messages import RecordPrediction, Score, ScoreBatch
 from cairn.modules.models.messages import (
     CreateDeployment,
     DropUpload,
@@ -43,13 +57,21 @@ from cairn.modules.models.queries import get_deployment, get_sealed, get_upload,
 from cairn.modules.models.records import model_digest, promotion_subject
 from cairn.modules.rules.messages import (
     ActivateRule,
+    EndShadow,
+    RecordBacktest,
     RetireRule,
+    ShadowRule,
     SubmitRule,
     SwitchAllRules,
     SwitchRule,
 )
-from cairn.modules.rules.queries import get_live, get_name, get_rule
-from cairn.modules.rules.records import ACTIVATION, activation_subject, rule_digest
+from cairn.modules.rules.queries import get_live, get_name, get_rule, get_shadow
+from cairn.modules.rules.records import (
+    ACTIVATION,
+    activation_subject,
+    rule_digest,
+    shadow_subject,
+)
 from cairn.modules.screening.messages import RecordOutcome
 from cairn.modules.training.queries import list_runs
 from cairn.primitives.hashes import sha256
@@ -161,6 +183,8 @@ class Everything(World):
 
 
 def _payment(world: World, choices: Choices) -> Message:
+    if choices.number(6) == 1:
+        return _decide_payment(world, choices)
     payer = choices.number(CUSTOMERS)
     payee = (payer + 1 + choices.number(CUSTOMERS - 1)) % CUSTOMERS
     amount_units = 1 + choices.number(256) * (1 + choices.number(8))
@@ -216,6 +240,9 @@ def _recover(world: Everything, account: bytes) -> Step:
 
 def _in_pairs(world: Everything, which: int, choices: Choices) -> Step:
     """Do one of the things that need another before them, or that other one."""
+    held = _held_decisions(world)
+    if held and choices.number(2):
+        return "carl", Review(held[-1], "reject" if choices.number(2) else "release", "seen")
     context, digest = world.ledger.context(), sha256(b"never sealed")
     tom = world.id("tom")
     if which == 0:
@@ -276,22 +303,32 @@ def _promote(world: Everything, _: int, choices: Choices) -> Step:
     return "dev", Promote(deployment, waiting[-1])
 
 
-def _activate(world: Everything, which: int, _: Choices) -> Step:
+def _activate(world: Everything, which: int, choices: Choices) -> Step:
+    """Take the newest version of a rule through shadow, where it has room, to acting."""
     context, name = world.ledger.context(), RULES[which].name
     row, live = get_name(context, name), get_live(context, name)
     if row is None:
         return "rick", SubmitRule(encode_rule(RULES[which]))
-    if live is not None and live.version == row.version_count:
+    version, shadow = row.version_count, get_shadow(context, name)
+    if live is not None and live.version == version:
         return None
-    stored = get_rule(context, name, row.version_count)
+    stored = get_rule(context, name, version)
     assert stored is not None
     digest = rule_digest(stored.raw)
-    subject = activation_subject(name, row.version_count, digest, row.activation_count)
+    message: Message
+    if shadow is not None and shadow.version == version:
+        if choices.number(4) == 1:
+            return "rick", EndShadow(name)
+        subject = activation_subject(name, version, digest, row.activation_count)
+        message = ActivateRule(name, version)
+    else:
+        subject = shadow_subject(name, version, digest, row.shadow_count)
+        message = ShadowRule(name, version)
     approvers = list_approvers(context, ACTIVATION, subject)
     for person in ("cora", "vera"):
         if world.id(person) not in approvers:
             return person, Approve(ACTIVATION, subject)
-    return "rick", ActivateRule(name, row.version_count)
+    return "rick", message
 
 
 # Any message at any time
@@ -300,6 +337,18 @@ def _activate(world: Everything, which: int, _: Choices) -> Step:
 def _of(world: World) -> Everything:
     assert isinstance(world, Everything)
     return world
+
+
+def _dataset_message(world: World, choices: Choices) -> Message:
+    name, version = choices.pick(("payments", "more")), 1 + choices.number(3)
+    leaks = choices.pick((None, 0, 5))
+    quality = Quality("quality-1", NOTHING + bytes(12), 0, 0, 0, choices.number(9), 0, 0, leaks)
+    return dataset_message(name, version, quality=choices.pick((None, quality)))
+
+
+def _quality_policy(world: World, choices: Choices) -> Message:
+    most, leaks = 1_000_000, choices.pick((None, None, 3))
+    return SetQualityPolicy(False, most, most, most, choices.number(9) + 6, most, most, leaks)
 
 
 def _dataset(world: World, choices: Choices) -> bytes:
@@ -341,7 +390,7 @@ def _register_version(world: World, choices: Choices) -> Message:
 
 
 def _score(_: World, choices: Choices) -> Message:
-    count = choices.pick((24, 24, 1, 25))
+    count = choices.pick((len(FEATURES), len(FEATURES), 1, 25))
     return Score(choices.pick(DEPLOYMENTS), tuple(choices.number(256) for _ in range(count)))
 
 
@@ -353,12 +402,79 @@ def _prediction(world: World, choices: Choices) -> Message:
     return RecordPrediction(deployment, version, sha256(b"input"), choices.number(256), bytes(32))
 
 
+def _batch(_: World, choices: Choices) -> Message:
+    row = tuple(choices.number(256) for _ in range(len(FEATURES) - (choices.number(9) == 1)))
+    return ScoreBatch(choices.pick(DEPLOYMENTS), (row,) * (1 + choices.number(3)))
+
+
+def _decide_payment(world: World, choices: Choices) -> Message:
+    amount_units = 1 + choices.number(256) * (1 + choices.number(8))
+    now_ms = world.ledger.head.time_ms
+    parties = customer(choices.number(CUSTOMERS)), sha256(b"elsewhere")[:20]
+    executor = world.id(choices.pick(("paul", "paul", "tom", "bea")))
+    return DecidePayment(*parties, "usd", amount_units, now_ms, executor, bytes(32))
+
+
+def _decide_case(world: World, choices: Choices) -> Message:
+    row = tuple(choices.number(256) for _ in range(len(FEATURES)))
+    return DecideCase(choices.pick(DEPLOYMENTS), row, world.id("paul"), bytes(32))
+
+
+def _decision(world: World, choices: Choices) -> bytes:
+    ids = [entry.decision for _, entry in list_decisions(world.ledger.context())]
+    return _of(world).any_id(ids, choices)
+
+
+def _held_decisions(world: World) -> list[bytes]:
+    context = world.ledger.context()
+    ids = [entry.decision for _, entry in list_decisions(context)]
+    rows = {decision: get_decision(context, decision) for decision in ids}
+    return [d for d, row in rows.items() if row is not None and row.status == "held"]
+
+
+def _held(world: World, choices: Choices) -> bytes:
+    """Return one of the newest decisions that are held, if there is one."""
+    held = _held_decisions(world)
+    return choices.pick(held[-4:]) if held else _decision(world, choices)
+
+
+def _report(world: World, choices: Choices) -> Message:
+    done: Literal["executed", "stopped"] = "stopped" if choices.number(2) else "executed"
+    acted_ms = world.ledger.head.time_ms - choices.number(4) * 1_000
+    return ReportExecution(_decision(world, choices), done, acted_ms)
+
+
+def _backtest(_: World, choices: Choices) -> Message:
+    alerts = choices.number(5)
+    precision = choices.number(1_000_000) if alerts else None
+    period = (choices.number(9), 8)
+    return RecordBacktest(
+        _rule_name(choices),
+        1 + choices.number(3),
+        bytes(32),
+        *period,
+        4,
+        alerts,
+        1,
+        alerts,
+        precision,
+        None,
+    )
+
+
 def _rule_name(choices: Choices) -> str:
     return choices.pick(("scored", "big", "fast", "none"))
 
 
 OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
-    (OWNERS, lambda w, c: dataset_message(c.pick(("payments", "more")), 1 + c.number(3))),
+    (("pia", "pia", "paul"), _batch),
+    (("pia", "pia", "tom"), _decide_payment),
+    (("pia", "dev"), _decide_case),
+    (("cora", "carl", "ben"), lambda w, c: Review(_held(w, c), "release", "seen")),
+    (("cora", "carl", "pia"), lambda w, c: Review(_held(w, c), "reject", "seen")),
+    (("paul", "paul", "tom"), _report),
+    (("paul", "tom", "bea"), _report),
+    (OWNERS, _dataset_message),
     (OWNERS, lambda w, c: WithdrawDataset(_dataset(w, c))),
     (OWNERS, _consent),
     (OWNERS, lambda w, c: RevokeUse(_dataset(w, c), w.id("dirk"), "training")),
@@ -366,6 +482,7 @@ OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
         ("dirk", "dana"),
         lambda w, c: RecordUse(_dataset(w, c), c.pick(("training", "none")), NOTHING),
     ),
+    (("cora", "cora", "ben", "dana"), _quality_policy),
     (DEVELOPERS, _run),
     (DEVELOPERS, _chunk),
     (DEVELOPERS, _seal),
@@ -382,6 +499,9 @@ OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
     (RISKS, lambda w, c: SubmitRule(encode_rule(c.pick(RULES)))),
     (RISKS, lambda w, c: SubmitRule(bytes([c.number(256)]) * (1 + c.number(40)))),
     (RISKS, lambda w, c: ActivateRule(_rule_name(c), 1 + c.number(3))),
+    (RISKS, _backtest),
+    (RISKS, lambda w, c: ShadowRule(_rule_name(c), 1 + c.number(3))),
+    (RISKS, lambda w, c: EndShadow(_rule_name(c))),
     (RISKS, lambda w, c: SwitchRule(_rule_name(c), bool(c.number(2)))),
     (RISKS, lambda w, c: SwitchAllRules(bool(c.number(3)))),
     (RISKS, lambda w, c: RetireRule(_rule_name(c))),

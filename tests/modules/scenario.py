@@ -5,6 +5,7 @@ Another process, with another hash seed, must print the same.
 
 import sys
 
+from cairn.exact.features import FEATURES
 from cairn.exact.rules import All, Compare, Emit, Freeze, Hold, Not
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.data.messages import GrantUse
@@ -59,7 +60,7 @@ def run(ledger: Harness) -> None:
             ledger.submit("rick", SwitchAllRules(True))
         ledger.block(advance_ms=20 * 60_000)
     promote(ledger, "size", register_version(ledger, amount_model(9)))
-    ledger.done("pia", Score("fraud", tuple(range(24))))
+    ledger.done("pia", Score("fraud", tuple(range(len(FEATURES)))))
     ledger.done("rick", RollBack("size"))
     row = get_deployment(ledger.context(), "size")
     assert row is not None

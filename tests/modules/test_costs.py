@@ -64,7 +64,9 @@ def test_a_movement_pays_for_the_rules_and_models_that_judge_it() -> None:
     activate(ledger, hold_rule("watch", Compare("model:forest", ">=", 0), actions=[Emit("seen")]))
     # Rules act from the next height on, and so do their prices.
     after = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
-    assert after - before == RULE_COST + NODE_COST + MOVEMENT_COST + sealed.step_count // 16
+    explaining = 2 * len(sealed.features)
+    judging = RULE_COST + NODE_COST + MOVEMENT_COST + sealed.step_count // 16
+    assert after - before == judging + explaining
 
 
 def test_what_a_proposer_chooses_fits_the_budget_of_execution() -> None:

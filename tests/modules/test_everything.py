@@ -11,7 +11,7 @@ from tests.modules.sequences import HOUR_MS, STEP_SIZE_BYTES, run_seed
 
 HASH_SEEDS = (1, 4242)
 SEEDS = 90
-OWN = ("data", "training", "models", "inference", "screening", "rules")
+OWN = ("data", "training", "models", "inference", "screening", "rules", "decisions")
 
 
 class EverythingMachine(RuleBasedStateMachine):

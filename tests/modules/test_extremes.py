@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
+from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
 from cairn.ledger.errors import Rejection
@@ -146,7 +147,7 @@ class World:
             "booked_at_ms": (now, now + HOUR_MS),
             "until_ms": (now + 2 * HOUR_MS,),
             "deadline_ms": (now + 2 * HOUR_MS,),
-            "features": ((0,) * 24, (-(2**63),) * 24, (2**63 - 1,) * 24),
+            "features": tuple((n,) * len(FEATURES) for n in (0, -(2**63), 2**63 - 1)),
             "splits": (
                 (SplitUse(dataset, "train", 0, 1_000),),
                 (SplitUse(dataset, "a", 0, 1),) * 32,

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
 from cairn.ledger.execution import Block, BlockResult, Ledger
@@ -41,7 +42,7 @@ from cairn.modules.rules.messages import (
     SwitchAllRules,
     SwitchRule,
 )
-from cairn.modules.rules.queries import get_name, get_rule, list_firings
+from cairn.modules.rules.queries import count_today, get_name, get_rule, list_firings
 from cairn.modules.rules.records import ACTIVATION, DAY_MS, activation_subject, rule_digest
 from cairn.modules.screening.messages import RecordOutcome
 from cairn.modules.training.queries import list_runs
@@ -121,8 +122,7 @@ class Modules(RuleBasedStateMachine):
                 self.scored[event.deployment] += 1
             if isinstance(event, RuleFired):
                 self.fired += 1
-                if event.actions not in ((), ("emit",), ("hold",)):
-                    self.note_use(event.rule)
+                assert count_today(self.bank.context(), event.rule) <= CAP
             if isinstance(event, HoldPlaced) and event.rule == "scored":
                 self.note_use(event.rule)
         context = self.bank.context()
@@ -131,7 +131,7 @@ class Modules(RuleBasedStateMachine):
         assert len(list_firings(context)) == self.fired
 
     def note_use(self, rule: str) -> None:
-        """Count a payment that a rule held, refused or froze; a hold alone counts once placed."""
+        """Count a payment that a rule held; refusals and freezes count by account."""
         key = (rule, self.bank.head.time_ms // DAY_MS)
         self.acted[key] = self.acted.get(key, 0) + 1
         assert self.acted[key] <= CAP, "a rule acted past its daily cap"
@@ -239,7 +239,7 @@ class Modules(RuleBasedStateMachine):
 
     @rule(deployment=deployments, amount=st.integers(0, 2_000))
     def score(self, deployment: str, amount: int) -> None:
-        self.send("pia", Score(deployment, (amount,) * 24), Score(deployment, (amount,)))
+        self.send("pia", Score(deployment, (amount,) * len(FEATURES)), Score(deployment, (amount,)))
 
     @rule(deployment=deployments, choice=choices)
     def record_prediction(self, deployment: str, choice: int) -> None:

@@ -15,7 +15,7 @@ from tests.modules.harness import Harness
 MODULES = Path(__file__).parents[2] / "src" / "cairn" / "modules"
 
 
-def test_the_registry_holds_eight_modules_in_order() -> None:
+def test_the_registry_holds_nine_modules_in_order() -> None:
     names = [module.name for module in standard_registry().modules]
     assert names == [
         "identity",
@@ -26,6 +26,7 @@ def test_the_registry_holds_eight_modules_in_order() -> None:
         "inference",
         "screening",
         "rules",
+        "decisions",
     ]
 
 

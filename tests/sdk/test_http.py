@@ -13,6 +13,7 @@ import pytest
 from cairn.modules.bank.messages import Issue
 from cairn.modules.bank.records import ASSETS, BALANCES
 from cairn.modules.identity.records import ACCOUNTS, member_id, organisation_id
+from cairn.modules.models.records import DEPLOYMENTS
 from cairn.node.api import ProofRequest, StateQuery
 from cairn.node.routes import node_application
 from cairn.node.server import make_server
@@ -29,7 +30,9 @@ from cairn.sdk.errors import (
 from cairn.sdk.http import HttpConnection
 from cairn.sdk.local import LocalConnection
 from cairn.sdk.workspace import Workspace
+from tests.modules.founding import linear_model
 from tests.sdk.conftest import PASSPHRASE
+from tests.sdk.deploying import deploy
 
 CORE = member_id(organisation_id("bank-a"), "core")
 
@@ -65,6 +68,26 @@ def remote(
     made = HttpConnection.over_socket(socket_of(workspace)) if over_socket else HttpConnection(url)
     with made as connection:
         yield connection
+
+
+def test_decisions_and_predictions_go_over_every_transport(
+    served: tuple[Workspace, LocalConnection, str], remote: HttpConnection
+) -> None:
+    workspace, local, _ = served
+
+    def client_of(name: str) -> Client:
+        key = workspace.open_key(name, PASSPHRASE)
+        account = member_id(organisation_id("bank-a"), name)
+        return Client(local, account, key, trust=workspace.trust())
+
+    if local.row(DEPLOYMENTS.key("linear")) is None:
+        deploy(client_of, "linear", linear_model({"a": 1_000}, names=("a", "b")))
+    core = Client(remote, CORE, workspace.open_key("core", PASSPHRASE), trust=workspace.trust())
+    scores = [one.score_ppm for one in core.predict("linear", [[n, 0] for n in range(50)])]
+    assert scores == sorted(scores)
+    answer = core.decide_case("linear", {"a": 5, "b": 1}, executor=CORE)
+    assert answer.is_allowed
+    assert core.report_execution(answer, "executed").status == "enforced"
 
 
 def test_every_answer_is_the_one_in_process(

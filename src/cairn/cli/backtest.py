@@ -17,9 +17,13 @@ from cairn.sdk.quantities import parse_time
 from cairn.sdk.reading import Reader
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cairn.exact.models import ExactModel, Feature
     from cairn.exact.rules import Rule
     from cairn.learning.backtest import BacktestReport
+    from cairn.learning.compare import ComparisonReport, Ranking
     from cairn.learning.history import Facts
 
 DAY_MS = 86_400_000
@@ -34,6 +38,9 @@ ModelOption = Annotated[
 DaysOption = Annotated[int, Option(min=0, help="Only the last days; earlier ones fill windows.")]
 FromOption = Annotated[str, Option("--from", help="Payments booked from this time on.")]
 UntilOption = Annotated[str, Option("--to", help="Payments booked before this time.")]
+BaselineOption = Annotated[
+    bool, Option("--baseline", help="Beside them two lines, fitted on what came before the period.")
+]
 HtmlOption = Annotated[Path | None, Option(help="Write a page to read.")]
 
 
@@ -175,32 +182,16 @@ def compare(
     days: DaysOption = 0,
     start: FromOption = "",
     end: UntilOption = "",
+    baseline: BaselineOption = False,
     html: HtmlOption = None,
 ) -> None:
     """Compare two rules or models on past payments at the same number of alerts a day."""
-    from cairn.learning.backtest import evaluate_payments
-    from cairn.learning.compare import compare_rankings, ranking_of
-
     match = _BUDGET.fullmatch(budget)
     if match is None:
         raise UsageError(f"{budget!r} is no budget", "write alerts a day, such as 100/day")
     past = Past(session, data, mapping, history, [*(model or []), *_models(one, other)])
-    facts, _ = past.facts()
-    wanted = facts.between(*Period(days, start, end).bounds(facts))
-    rankings = []
-    for text in (one, other):
-        rule, as_model = _contender(text)
-        scorers, _ = past.scorers(_models_of(rule))
-        found = evaluate_payments(rule, facts, wanted.tolist(), scorers=scorers)
-        ranking = ranking_of(rule, found, facts.amount_units[wanted], as_model=as_model)
-        rankings.append(ranking)
-    report = compare_rankings(
-        rankings,
-        days=facts.booked_at_ms[wanted] // DAY_MS,
-        labels=facts.last_labels()[wanted],
-        amounts=facts.amount_units[wanted],
-        budget_per_day=int(match[1]),
-    )
+    period = Period(days, start, end)
+    report = _comparison(past, (one, other), period, int(match[1]), baseline=baseline)
     if html is not None:
         report.write_html(html)
     content = report.to_json()
@@ -237,6 +228,63 @@ def read_facts(path: Path, mapping: Path | None) -> "tuple[Facts, dict[str, str]
         payments.label.tolist(),
     )
     return facts, {"data": path.name, "data_sha256": digest}
+
+
+def _comparison(
+    past: Past, contenders: tuple[str, str], period: Period, per_day: int, *, baseline: bool
+) -> "ComparisonReport":
+    from cairn.learning.backtest import evaluate_payments
+    from cairn.learning.compare import compare_rankings, ranking_of
+
+    facts, _ = past.facts()
+    wanted = facts.between(*period.bounds(facts))
+    amounts = facts.amount_units[wanted]
+    rankings = []
+    for text in contenders:
+        rule, as_model = _contender(text)
+        scorers, _ = past.scorers(_models_of(rule))
+        found = evaluate_payments(rule, facts, wanted.tolist(), scorers=scorers)
+        rankings.append(ranking_of(rule, found, amounts, as_model=as_model))
+    if baseline:
+        rankings.append(_baseline(facts, wanted, per_day))
+    return compare_rankings(
+        rankings,
+        days=facts.booked_at_ms[wanted] // DAY_MS,
+        labels=facts.last_labels()[wanted],
+        amounts=amounts,
+        budget_per_day=per_day,
+    )
+
+
+def _baseline(facts: "Facts", wanted: "NDArray[np.bool_]", per_day: int) -> "Ranking":
+    """Return the ranking of the two-line rule, fitted on the payments before the wanted ones."""
+    import numpy as np
+
+    from cairn.learning.compare import NEVER, Ranking
+    from cairn.packs.payments.baseline import fit_rule
+    from cairn.packs.payments.records import Payments
+
+    payments = Payments(
+        tx_id=facts.names,
+        booked_at=facts.booked_at_ms,
+        payer=[one.hex() for one in facts.payer],
+        payee=[one.hex() for one in facts.payee],
+        amount_units=facts.amount_units,
+        asset=facts.asset,
+        label=facts.last_labels(),
+        scenario=[""] * len(facts),
+    )
+    before = payments.select(facts.booked_at_ms < facts.booked_at_ms[wanted].min())
+    if not (before.label == 1).any():
+        raise UsageError(
+            "the rules-only baseline has nothing to be fitted on",
+            "choose a period with --days or --from that has payments with known frauds before it",
+        )
+    days = int(before.booked_at[-1] // DAY_MS - before.booked_at[0] // DAY_MS) + 1
+    rule = fit_rule(before, min(1.0, per_day * days / len(before)))
+    ranks = np.where(rule.alerts(payments), payments.amount_units, NEVER)[wanted]
+    name = f"amount over {rule.amount_units}, else {rule.count_in_hour} in an hour"
+    return Ranking(name, ranks.astype(np.int64))
 
 
 def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestReport":

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cairn.cli.files import read_file
-from cairn.cli.plans import people_of, restored_recipe, schema_of, terms_of
+from cairn.cli.plans import (
+    PlanOptions,
+    people_of,
+    plan_options,
+    restored_recipe,
+    schema_of,
+)
 from cairn.cli.session import Session, command, new_app
 from cairn.modules.training.records import (
     EVALUATION_ENTRIES,
@@ -25,8 +31,9 @@ from cairn.sdk.reading import Reader
 
 if TYPE_CHECKING:
     from cairn.learning.evaluation import EvaluationReport
-    from cairn.learning.training import Recipe, TrainingSettings
-    from cairn.sdk.plans import PlanFolder
+    from cairn.learning.fitting import Matrix
+    from cairn.learning.training import CommittedFile, Recipe, TrainingSettings
+    from cairn.sdk.plans import People, PlanFolder
 
 app = new_app("Plans, training on committed data, evaluations, replays.")
 
@@ -41,28 +48,6 @@ SourceArgument = Annotated[
 FileArgument = Annotated[
     Path | None, Argument(metavar="[FILE]", help="The file of a committed data set.")
 ]
-OutputOption = Annotated[
-    Path | None, Option("-o", "--output", help="A new folder; else one named after the file.")
-]
-LabelOption = Annotated[str, Option(help="The column to predict.")]
-ColumnOption = Annotated[
-    list[str] | None, Option("--column", help="An input; else all columns that can be one.")
-]
-TestOption = Annotated[str, Option(metavar="SHARE", help="Tested on, such as 30%.")]
-TimeOption = Annotated[str, Option("--by-time", metavar="COL", help="Test the latest rows.")]
-GroupOption = Annotated[str, Option("--by-group", metavar="COL", help="Keep groups together.")]
-ComponentOption = Annotated[
-    str, Option("--by-component", metavar="A,B", help="Keep all that is joined together.")
-]
-SplitSeedOption = Annotated[int, Option(min=0, help="Of a split by chance.")]
-ThresholdOption = Annotated[float, Option(min=0, max=1, help="Score of a positive decision.")]
-MetricOption = Annotated[str, Option(help="The figure that the model is judged by.")]
-BudgetOption = Annotated[int, Option(min=0, help="Alerts a day that can be looked at.")]
-NameOption = Annotated[str, Option("--name", help="Of plan and data set; else the file's.")]
-SchemaOption = Annotated[Path | None, Option(help="The columns (JSON or YAML); else as found.")]
-SubjectOption = Annotated[str, Option(help="Column that says whom a row is about.")]
-LicenceOption = Annotated[str, Option(help="Under which terms the data may be used.")]
-SyntheticOption = Annotated[bool, Option("--synthetic", help="The data was generated.")]
 OwnerOption = Annotated[str, Option(help="Who registers the data; else whoever may.")]
 AlgorithmOption = Annotated[
     str,
@@ -77,27 +62,12 @@ ThreadsOption = Annotated[int, Option(min=1, help="Of the training.")]
 
 
 @command(app, "run")
+@plan_options
 def run(
     session: Session,
+    options: PlanOptions,
     source: SourceArgument,
     file: FileArgument = None,
-    output: OutputOption = None,
-    label: LabelOption = "label",
-    column: ColumnOption = None,
-    test: TestOption = "30%",
-    by_time: TimeOption = "",
-    by_group: GroupOption = "",
-    by_component: ComponentOption = "",
-    split_seed: SplitSeedOption = 1,
-    threshold: ThresholdOption = 0.5,
-    metric: MetricOption = "average_precision",
-    alerts_per_day: BudgetOption = 0,
-    name: NameOption = "",
-    schema: SchemaOption = None,
-    subject: SubjectOption = "",
-    licence: LicenceOption = "",
-    synthetic: SyntheticOption = False,
-    owner: OwnerOption = "",
     recipe: Annotated[str, Option(help="Committed data: payments, or tabular.")] = "payments",
     delay_days: Annotated[int, Option(min=0, help="payments: gap before the test.")] = 7,
     algorithm: AlgorithmOption = "lightgbm",
@@ -108,7 +78,7 @@ def run(
 ) -> None:
     """Divide a file, plan, train, record and evaluate; or train on a committed data set alone."""
     from cairn.learning.fitting import TrainingSettings, check_algorithm
-    from cairn.sdk.plans import share_ppm
+    from cairn.sdk.plans import evaluate_planned, record_planned, train_planned
 
     settings = TrainingSettings(
         ALGORITHMS.get(algorithm, algorithm),
@@ -119,46 +89,13 @@ def run(
     )
     check_algorithm(settings)
     if file is not None:
-        _run_committed(
-            session,
-            source,
-            file,
-            output,
-            settings,
-            recipe=recipe,
-            label=label,
-            columns=tuple(column or ()),
-            test_ppm=share_ppm(test),
-            delay_days=delay_days,
-        )
+        committed = _committed(session, source, file)
+        chosen = _recipe(recipe, committed, options, settings, delay_days)
+        _run_committed(session, committed, chosen, settings, options.output)
         return
-    from cairn.sdk.plans import (
-        evaluate_planned,
-        plan_file,
-        record_planned,
-        train_planned,
-    )
-
-    path = Path(source)
-    terms = terms_of(
-        path,
-        name=name,
-        label=label,
-        inputs=tuple(column or ()),
-        test_ppm=share_ppm(test),
-        by=(by_time, by_group, by_component),
-        split_seed=split_seed,
-        protocol=(threshold, metric, alerts_per_day),
-        subject=subject,
-        licence=licence,
-        synthetic=synthetic,
-    )
-    known = schema_of(schema)
-    with people_of(session, owner) as people:
-        tell, workspace = session.out.talk, session.workspace
-        folder = plan_file(
-            people, workspace, path, terms, output or Path(terms.name), schema=known, tell=tell
-        )
+    tell, workspace = session.out.talk, session.workspace
+    with people_of(session, options.owner) as people:
+        folder = _plan(session, people, Path(source), options)
         train_planned(folder, workspace, settings, tell=tell)
         record_planned(people, folder, workspace, tell=tell)
         report = evaluate_planned(people, folder, workspace, tell=tell)
@@ -166,54 +103,15 @@ def run(
 
 
 @command(app, "plan")
+@plan_options
 def plan(
     session: Session,
+    options: PlanOptions,
     file: Annotated[Path, Argument(metavar="FILE", help="Your file.")],
-    output: OutputOption = None,
-    label: LabelOption = "label",
-    column: ColumnOption = None,
-    test: TestOption = "30%",
-    by_time: TimeOption = "",
-    by_group: GroupOption = "",
-    by_component: ComponentOption = "",
-    split_seed: SplitSeedOption = 1,
-    threshold: ThresholdOption = 0.5,
-    metric: MetricOption = "average_precision",
-    alerts_per_day: BudgetOption = 0,
-    name: NameOption = "",
-    schema: SchemaOption = None,
-    subject: SubjectOption = "",
-    licence: LicenceOption = "",
-    synthetic: SyntheticOption = False,
-    owner: OwnerOption = "",
 ) -> None:
     """Divide a file and fix how it will be tested, before training; fit your own model then."""
-    from cairn.sdk.plans import plan_file, share_ppm
-
-    terms = terms_of(
-        file,
-        name=name,
-        label=label,
-        inputs=tuple(column or ()),
-        test_ppm=share_ppm(test),
-        by=(by_time, by_group, by_component),
-        split_seed=split_seed,
-        protocol=(threshold, metric, alerts_per_day),
-        subject=subject,
-        licence=licence,
-        synthetic=synthetic,
-    )
-    known = schema_of(schema)
-    with people_of(session, owner) as people:
-        folder = plan_file(
-            people,
-            session.workspace,
-            file,
-            terms,
-            output or Path(terms.name),
-            schema=known,
-            tell=session.out.talk,
-        )
+    with people_of(session, options.owner) as people:
+        folder = _plan(session, people, file, options)
     state = folder.state
     session.out.record(
         {
@@ -223,6 +121,21 @@ def plan(
             "train": str(folder.part("train")),
             "test": str(folder.part("test")),
         }
+    )
+
+
+def _plan(session: Session, people: "People", file: Path, options: PlanOptions) -> "PlanFolder":
+    from cairn.sdk.plans import plan_file
+
+    terms = options.terms(file)
+    return plan_file(
+        people,
+        session.workspace,
+        file,
+        terms,
+        options.output or Path(terms.name),
+        schema=schema_of(options.schema),
+        tell=session.out.talk,
     )
 
 
@@ -294,26 +207,11 @@ def replay(
 ) -> None:
     """Train again from the committed data, and tell whether the model comes out the same."""
     from cairn.learning.replay import replay as train_again
-    from cairn.sdk.datasets import committed_file, parse_label
     from cairn.sdk.models import RunFolder
-    from cairn.sdk.plans import PLAN_FILE, PlanFolder
-    from cairn.sdk.tabular import matrix_of
 
     folder = RunFolder(run)
     record = folder.record()
-    files, rows = [], None
-    for text in source or ():
-        label, mark, path = text.partition("=")
-        if not mark:
-            raise UsageError(f"{text!r} names no file", "write --data NAME=FILE")
-        files.append(committed_file(session.workspace, parse_label(label), Path(path)))
-    if not files and (run / PLAN_FILE).exists():
-        planned = PlanFolder(run)
-        files = [committed_file(session.workspace, planned.train_label, planned.part("train"))]
-        test = committed_file(session.workspace, planned.test_label, planned.part("test")).read()
-        rows = matrix_of(test, planned.model().features)
-    if not files:
-        raise UsageError("replay needs the data", "give --data NAME=FILE for each data set")
+    files, rows = _replayed(session, run, source or [])
     session.out.talk(f"training {record.algorithm} again, {threads or record.threads} threads")
     found = train_again(
         record,
@@ -337,6 +235,29 @@ def replay(
             "model_digest": found.record.model_digest.hex(),
         }
     )
+
+
+def _replayed(
+    session: Session, run: Path, sources: list[str]
+) -> "tuple[list[CommittedFile], Matrix | None]":
+    """Return the data of a run, and under a plan the rows that it was tested on."""
+    from cairn.sdk.plans import PLAN_FILE, PlanFolder
+    from cairn.sdk.tabular import matrix_of
+
+    files = []
+    for text in sources:
+        label, mark, path = text.partition("=")
+        if not mark:
+            raise UsageError(f"{text!r} names no file", "write --data NAME=FILE")
+        files.append(_committed(session, label, Path(path)))
+    if files:
+        return files, None
+    if not (run / PLAN_FILE).exists():
+        raise UsageError("replay needs the data", "give --data NAME=FILE for each data set")
+    planned = PlanFolder(run)
+    test = _committed(session, str(planned.test_label), planned.part("test")).read()
+    train = _committed(session, str(planned.train_label), planned.part("train"))
+    return [train], matrix_of(test, planned.model().features)
 
 
 @command(app, "record")
@@ -453,44 +374,49 @@ def _evaluation_line(reader: Reader, evaluation: bytes) -> str:
     )
 
 
-def _run_committed(
-    session: Session,
-    dataset: str,
-    file: Path,
-    output: Path | None,
-    settings: "TrainingSettings",
-    *,
-    recipe: str,
-    label: str,
-    columns: tuple[str, ...],
-    test_ppm: int,
-    delay_days: int,
-) -> None:
-    """Train on a committed data set, and leave the run in a folder."""
+def _committed(session: Session, dataset: str, file: Path) -> "CommittedFile":
     from cairn.sdk.datasets import committed_file, parse_label
-    from cairn.sdk.models import train
 
-    if output is None:
-        raise UsageError("where shall the run be written?", "name a new folder: -o run")
-    committed = committed_file(session.workspace, parse_label(dataset), file)
-    chosen: Recipe
-    if recipe == "tabular":
+    return committed_file(session.workspace, parse_label(dataset), file)
+
+
+def _recipe(
+    name: str,
+    file: "CommittedFile",
+    options: PlanOptions,
+    settings: "TrainingSettings",
+    delay_days: int,
+) -> "Recipe":
+    if name == "tabular":
         from cairn.sdk.plans import VALIDATION_PPM
         from cairn.sdk.tabular import TabularRecipe
 
         share = VALIDATION_PPM if settings.calibration != "none" else 0
-        chosen = TabularRecipe(label, columns, test_ppm, share)
-    elif recipe == "payments":
-        from cairn.packs.payments.evaluate import PaymentRecipe, split_by_share
-        from cairn.packs.payments.records import payments_of
+        return TabularRecipe(options.label, tuple(options.column or ()), options.test_ppm(), share)
+    if name != "payments":
+        raise UsageError(f"there is no recipe {name!r}", "payments, or tabular")
+    from cairn.packs.payments.evaluate import PaymentRecipe, split_by_share
+    from cairn.packs.payments.records import payments_of
 
-        payments = payments_of(committed.read())
-        split = split_by_share(payments, train_share=1 - test_ppm / 1e6, delay_days=delay_days)
-        chosen = PaymentRecipe(split)
-    else:
-        raise UsageError(f"there is no recipe {recipe!r}", "payments, or tabular")
-    session.out.talk(f"training {settings.algorithm} on {dataset}")
-    folder, done = train([committed], chosen, settings, output, in_child=True)
+    payments = payments_of(file.read())
+    train_share = 1 - options.test_ppm() / 1e6
+    return PaymentRecipe(split_by_share(payments, train_share=train_share, delay_days=delay_days))
+
+
+def _run_committed(
+    session: Session,
+    file: "CommittedFile",
+    recipe: "Recipe",
+    settings: "TrainingSettings",
+    output: Path | None,
+) -> None:
+    """Train on a committed data set, and leave the run in a folder."""
+    from cairn.sdk.models import train
+
+    if output is None:
+        raise UsageError("where shall the run be written?", "name a new folder: -o run")
+    session.out.talk(f"training {settings.algorithm} on {file.path}")
+    folder, done = train([file], recipe, settings, output, in_child=True)
     record = done.record
     session.out.record(
         {

@@ -322,6 +322,7 @@ def rule_findings(
             fired.event.conditions,
             fired.event.inputs,
             () if case is None else case.model.features,
+            decimals=_decimals(facts, payment),
         )
         because = list_words(found) if found else "its condition held"
         did = list_words(fired.event.actions) if fired.event.actions else "nothing"
@@ -343,6 +344,14 @@ def rule_findings(
     for one in acting:
         told += rule_words(facts, one)
     return told
+
+
+def _decimals(facts: VerifiedFacts, payment: JudgedPayment) -> int:
+    """Return the digits behind the point of a payment's asset; a case has none."""
+    if isinstance(payment.message, DecideCase):
+        return 0
+    row = facts.row(ASSETS, payment.message.asset)
+    return 0 if row is None else row.decimals
 
 
 def _check_place(one: ActingRule, place: int) -> None:

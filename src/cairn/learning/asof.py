@@ -46,8 +46,8 @@ def as_of_join(
     groups = ", ".join(map(_name, (*by, right_time)))
     found = "".join(f", r.{_name(name)}" for name in added)
     with connected(left=_placed(left), right=_placed(right)) as link:
-        joined = link.sql(  # every name in it is quoted
-            f"WITH r AS (SELECT * FROM right_ QUALIFY row_number() OVER"  # noqa: S608
+        joined = link.sql(
+            f"WITH r AS (SELECT * FROM right_ QUALIFY row_number() OVER"  # noqa: S608 - names are quoted
             f" (PARTITION BY {groups} ORDER BY {_PLACE} DESC) = 1)"
             f" SELECT l.*{found} FROM left_ l ASOF LEFT JOIN r"
             f" ON {keys}l.{_name(time)} {compare} r.{_name(right_time)} ORDER BY l.{_PLACE}"

@@ -37,7 +37,7 @@ from cairn.learning.history import FRAUD, GENUINE, UNKNOWN, Facts, Integers, fol
 from cairn.pages import blocks, charts
 from cairn.pages.document import document, fragment
 from cairn.pages.markup import Html
-from cairn.pages.numbers import day_text, percent
+from cairn.pages.numbers import day_text, number, percent
 from cairn.primitives.hashes import Digest, sha256, tagged_hash
 
 FORMAT: Final = "cairn-backtest-1"
@@ -233,7 +233,7 @@ class BacktestReport:
     def write_html(self, path: Path) -> None:
         """Write the report as one page that needs nothing else."""
         lead = (
-            f"{self.payments} {self._what}, {day_text(self.first_ms // DAY_MS)} to "
+            f"{number(self.payments)} {self._what}, {day_text(self.first_ms // DAY_MS)} to "
             f"{day_text((self.end_ms - 1) // DAY_MS)}"
         )
         page = document(f"Back-test of {self.rule}", *self.parts(), lead=lead)

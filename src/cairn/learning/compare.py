@@ -21,7 +21,7 @@ from cairn.learning.history import FRAUD, GENUINE, UNKNOWN, Integers
 from cairn.pages import blocks, charts
 from cairn.pages.document import document, fragment
 from cairn.pages.markup import Html
-from cairn.pages.numbers import percent
+from cairn.pages.numbers import number, percent
 
 NEVER = -(2**62)
 """Rank of a fact that a rule does not fire on."""
@@ -112,7 +112,7 @@ class ComparisonReport:
             for one in self.standings
         ]
         points = {
-            f"{one.name} at the budget": (one.recall, one.precision)
+            one.name: (one.recall, one.precision)
             for one in self.standings
             if one.recall is not None and one.precision is not None
         }
@@ -130,7 +130,8 @@ class ComparisonReport:
 
     def write_html(self, path: Path) -> None:
         """Write the report as one page that needs nothing else."""
-        lead = f"{self.facts} facts, {self.known} with a known outcome, {self.frauds} frauds"
+        counts = [number(count) for count in (self.facts, self.known, self.frauds)]
+        lead = "{} facts, {} with a known outcome, {} frauds".format(*counts)
         title = f"At {self.budget_per_day} alerts a day"
         path.write_text(document(title, *self.parts(), lead=lead), encoding="utf-8")
 

@@ -150,17 +150,11 @@ class EvaluationReport:
 
     def blocks(self) -> list[Html]:
         """Return the report as blocks of a page, below a heading of level 2."""
-        scores = self.scores_ppm / PPM
-        positive = self.labels == 1
-        curve = precision_recall_points(self.labels, scores)
-        step = max(1, len(curve) // CURVE_POINTS_MAX)
         share = round(self.resampling.confidence * 100)
         rows = [
             (name, f"{one.value:.4f}", f"{one.lower:.4f} to {one.upper:.4f}", MEANINGS[name])
             for name, one in self.figures.items()
         ]
-        alerts = self.figures["recall_at_threshold"], self.figures["precision_at_threshold"]
-        base_rate = self.positive_count / self.row_count
         facts = {
             "test rows": f"{self.row_count:,}, of which {self.positive_count:,} positive",
             "threshold": f"{self.protocol.threshold_ppm / PPM:g}",
@@ -175,31 +169,34 @@ class EvaluationReport:
                 rows,
                 caption=f"{self.resampling.count:,} stratified resamples of the test rows",
             ),
-            figure(
-                pr_curve(
-                    {"model": curve[::step] + curve[-1:]},
-                    title="Precision and recall",
-                    points={"at the threshold": (alerts[0].value, alerts[1].value)},
-                    base_rate=base_rate,
-                ),
-                "Dotted: alerting at random.",
-            ),
-            figure(
-                histogram(
-                    {"negative": scores[~positive].tolist(), "positive": scores[positive].tolist()},
-                    title="Scores by class",
-                    x_label="score",
-                    shares=True,
-                    x_range=(0.0, 1.0),
-                ),
-                "Shares within each class.",
-            ),
-            figure(
-                calibration_chart(
-                    {"model": calibration_points(self.labels, scores)}, title="Calibration"
-                ),
-                "Ten bins of equal mass; on the line, scores are frequencies.",
-            ),
+            *self.plots(),
+        ]
+
+    def plots(self) -> list[Html]:
+        """Return precision and recall, the scores by class, and the calibration."""
+        scores, positive = self.scores_ppm / PPM, self.labels == 1
+        curve = precision_recall_points(self.labels, scores)
+        step = max(1, len(curve) // CURVE_POINTS_MAX)
+        alerts = self.figures["recall_at_threshold"], self.figures["precision_at_threshold"]
+        drawn = pr_curve(
+            {"model": curve[::step] + curve[-1:]},
+            title="Precision and recall",
+            points={"at the threshold": (alerts[0].value, alerts[1].value)},
+            base_rate=self.positive_count / self.row_count,
+        )
+        classes = histogram(
+            {"negative": scores[~positive].tolist(), "positive": scores[positive].tolist()},
+            title="Scores by class",
+            x_label="score",
+            shares=True,
+            x_range=(0.0, 1.0),
+        )
+        points = {"model": calibration_points(self.labels, scores)}
+        calibration = calibration_chart(points, title="Calibration")
+        return [
+            figure(drawn, "Dotted: alerting at random."),
+            figure(classes, "Shares within each class."),
+            figure(calibration, "Ten bins of equal mass; on the line, scores are frequencies."),
         ]
 
     def to_html(self) -> str:

@@ -86,6 +86,10 @@ def csv_rows(path: Path, on_bytes: OnBytes | None = None) -> Iterator[tuple[int,
         with path.open("rb") as raw, _text(raw) as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
+                if not line and not row:
+                    raise DatasetError(
+                        f"{path.name}: the first line is empty", "write the names of the columns"
+                    )
                 if line and len(row) != width:
                     raise DatasetError(
                         f"{path.name}, line {reader.line_num}: {len(row)} cells where the header "
@@ -97,8 +101,10 @@ def csv_rows(path: Path, on_bytes: OnBytes | None = None) -> Iterator[tuple[int,
                 line = reader.line_num
                 if on_bytes is not None and line % 1024 == 0:
                     on_bytes(raw.tell())
+        if not line:
+            raise DatasetError(f"{path.name} is empty", "a data set needs columns and one row")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error, line) from error
+        raise _not_utf8(path) from error
     except csv.Error as error:
         raise DatasetError(
             f"{path.name}, after line {line}: {error}", "look for a quote that is not closed"
@@ -141,7 +147,7 @@ def _lines(path: Path, on_bytes: OnBytes | None) -> Iterator[tuple[int, Any]]:
                 if on_bytes is not None and number % 1024 == 0:
                     on_bytes(raw.tell())
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error, number) from error
+        raise _not_utf8(path) from error
 
 
 def _document(path: Path) -> Iterator[tuple[int, Any]]:
@@ -149,7 +155,7 @@ def _document(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, error, 0) from error
+        raise _not_utf8(path) from error
     place = _skip(text, 0)
     is_array = text.startswith("[", place)
     place, line, counted = _skip(text, place + is_array), 1, 0
@@ -222,11 +228,17 @@ def _text(raw: BinaryIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
 
 
-def _not_utf8(path: Path, error: UnicodeDecodeError, line: int) -> DatasetError:
-    return DatasetError(
-        f"{path.name} is not UTF-8: byte {error.start} of a block after line {line}",
-        "save it as UTF-8",
-    )
+def _not_utf8(path: Path) -> DatasetError:
+    """Return the error for a file that is not UTF-8; it names the line."""
+    where = "a character at its end"
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                where = f"line {number}, byte {error.start + 1}"
+                break
+    return DatasetError(f"{path.name} is not UTF-8: {where}", "save it as UTF-8")
 
 
 def _malformed(path: Path, line: int, error: json.JSONDecodeError) -> DatasetError:

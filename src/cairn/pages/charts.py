@@ -89,12 +89,14 @@ def pr_curve(
     Args:
         series: Name of each ranking and its (recall, precision), by rising recall.
         title: What the chart shows.
-        points: Names and (recall, precision) of what alerts or does not.
+        points: Names and (recall, precision) of what alerts or does not; a point that has the name
+            of a ranking has its colour.
         base_rate: Precision of alerting at random, drawn as a dotted line.
     """
     lines = _checked_lines(series, title)
     single = _checked_lines({name: [at] for name, at in (points or {}).items()}, title)
-    labels = Labels(title, "recall", "precision", (*lines, *single), dots=len(single))
+    alone = [name for name in single if name not in lines]
+    labels = Labels(title, "recall", "precision", (*lines, *alone), dots=len(alone))
     if not lines and not single:
         return empty(labels)
     plot = frame(labels, nice_ticks(*UNIT), nice_ticks(*UNIT))
@@ -106,8 +108,8 @@ def pr_curve(
         )
     for place, line in enumerate(lines.values()):
         parts += _line(line, plot, place, "step")
-    for place, line in enumerate(single.values(), len(lines)):
-        parts += _dots(line, plot, place, 6)
+    for name, line in single.items():
+        parts += _dots(line, plot, labels.series.index(name), 6)
     return picture(labels, _described({**lines, **single}), parts)
 
 
@@ -213,7 +215,7 @@ def bar_chart(
         return empty(labels)
     row, top = 24, 32
     height = top + row * len(found) + 4
-    left = min(240.0, 12 + CHARACTER * max(len(name) for name, _ in found))
+    left = min(330.0, 16 + CHARACTER * max(len(name) for name, _ in found))
     texts = [f"{short(value)} {unit}".rstrip() for _, value in found]
     room = 14 + CHARACTER * max(len(text) for text in texts)
     low, high = min(0.0, *(v for _, v in found)), max(0.0, *(v for _, v in found))
@@ -226,7 +228,7 @@ def bar_chart(
         middle, end = top + row * place + row / 2, across(value)
         label_at, name_class = (end - 6, "strong end") if value < 0 else (end + 6, "strong")
         parts += [
-            element("text", clipped(name, left - 12), x=left - 10, y=middle + 4, class_="end"),
+            element("text", clipped(name, left - 8), x=left - 10, y=middle + 4, class_="end"),
             element(
                 "rect",
                 x=min(zero, end),

@@ -9,6 +9,8 @@ from cairn.pages.errors import PageError
 
 MAGNITUDE_MAX: Final = 1e300
 """Larger numbers are refused: their differences would not be finite."""
+MAGNITUDE_MIN: Final = 1e-290
+"""Differences that are smaller count as none."""
 THIN_SPACE: Final = "\u202f"
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,11 +36,11 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     >>> nice_ticks(0, 93)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
-    if high <= low:
+    if high - low <= MAGNITUDE_MIN:
         spread = abs(low) * 0.1 or 1.0
         low, high = low - spread, high + spread
     raw = (high - low) / max(1, count)
-    power = 10.0 ** math.floor(math.log10(raw)) if raw > 1e-300 else 1e-300
+    power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * part for part in _STEPS if power * part >= raw * 0.999_999)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)

@@ -304,37 +304,40 @@ def _manifest(
                 for name, state in sorted(history.states.items())
             },
         },
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "name": path.name,
-                "contentUrl": path.name,
-                "contentSize": f"{path.stat().st_size} B",
-                "encodingFormat": _MEDIA_TYPES[path.suffix],
-                "sha256": sha256(path.read_bytes()).hex(),
-            }
-            for _, path in sorted(files.items())
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "name": name,
-                "cairn:rows": tables[name].num_rows,
-                "field": [
-                    {
-                        "@type": "cr:Field",
-                        "name": f"{name}/{column.name}",
-                        "dataType": "sc:Integer" if str(column.type) == "int64" else "sc:Text",
-                        "source": {
-                            "fileObject": {"name": files[name].name},
-                            "extract": {"column": column.name},
-                        },
-                    }
-                    for column in tables[name].schema
-                ],
-            }
-            for name in sorted(files)
-        ],
+        "distribution": [_file(path) for _, path in sorted(files.items())],
+        "recordSet": [_record_set(name, files[name], tables[name]) for name in sorted(files)],
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "name": path.name,
+        "contentUrl": path.name,
+        "contentSize": f"{path.stat().st_size} B",
+        "encodingFormat": _MEDIA_TYPES[path.suffix],
+        "sha256": sha256(path.read_bytes()).hex(),
+    }
+
+
+def _record_set(name: str, path: Path, table: ArrowTable) -> dict[str, Any]:
+    fields = [
+        {
+            "@type": "cr:Field",
+            "name": f"{name}/{column.name}",
+            "dataType": "sc:Integer" if str(column.type) == "int64" else "sc:Text",
+            "source": {
+                "fileObject": {"name": path.name},
+                "extract": {"column": column.name},
+            },
+        }
+        for column in table.schema
+    ]
+    return {
+        "@type": "cr:RecordSet",
+        "name": name,
+        "cairn:rows": table.num_rows,
+        "field": fields,
     }
 
 

@@ -54,7 +54,7 @@ from cairn.sdk.datasets import (
 )
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.models import MODEL_FILE, RunFolder, record_run, save_run, slug
-from cairn.sdk.partition import Partition, divide
+from cairn.sdk.partition import Partition, Parts, divide
 from cairn.sdk.tabular import TabularRecipe, labels_of, matrix_of
 from cairn.sdk.workspace import Workspace, write_file
 
@@ -202,18 +202,7 @@ def plan_file(
         raise UsageError(f"{directory} exists", "choose another folder: a plan is never changed")
     known = schema or infer_schema(file, label=terms.label, subject=terms.subject)
     table = read_table(file, known)
-    labels = labels_of(table, terms.label)
-    if not 0 < int(labels.sum()) < len(labels):
-        raise TrainingError(f"all {len(labels)} rows have the same label", "both are needed")
-    parts = divide(table, terms.partition)
-    for name, rows in (("train", parts.train), ("test", parts.test)):
-        if not 0 < int(labels[rows].sum()) < len(rows):
-            raise TrainingError(
-                f"the {name} part has {len(rows)} rows, {int(labels[rows].sum())} of them positive",
-                "both classes are needed; choose another share or another way to divide",
-            )
-    # What could not be trained on is told before anything is committed.
-    TabularRecipe(terms.label, terms.inputs, 0).build([_rows_of(table, parts.train)])
+    parts = _divided(table, terms)
     folder = PlanFolder(directory)
     suffix = ".csv" if file.suffix.lower() == ".csv" else ".parquet"
     folder.update(terms=asdict(terms), train=f"train{suffix}", test=f"test{suffix}")
@@ -242,6 +231,22 @@ def plan_file(
     folder.update(plan=plan.hex(), dataset=dataset.hex())
     tell(f"committed the plan {terms.name}, test rows and threshold included: {plan.hex()}")
     return folder
+
+
+def _divided(table: Table, terms: Terms) -> Parts:
+    """Return both parts of a table; what could not be trained on is told before any commitment."""
+    labels = labels_of(table, terms.label)
+    if not 0 < int(labels.sum()) < len(labels):
+        raise TrainingError(f"all {len(labels)} rows have the same label", "both are needed")
+    parts = divide(table, terms.partition)
+    for name, rows in (("train", parts.train), ("test", parts.test)):
+        if not 0 < int(labels[rows].sum()) < len(rows):
+            raise TrainingError(
+                f"the {name} part has {len(rows)} rows, {int(labels[rows].sum())} of them positive",
+                "both classes are needed; choose another share or another way to divide",
+            )
+    TabularRecipe(terms.label, terms.inputs, 0).build([_rows_of(table, parts.train)])
+    return parts
 
 
 def _plan_message(terms: Terms, dataset: bytes, test: Manifest, *, cut: int) -> CommitPlan:

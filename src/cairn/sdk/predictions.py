@@ -22,7 +22,7 @@ from cairn.modules.inference.events import BatchScored, FeaturesScored
 from cairn.modules.inference.messages import BATCH_ROWS_MAX, Score, ScoreBatch
 from cairn.modules.inference.prices import BATCH_ROW_COST, UNPACK_COST
 from cairn.modules.models.records import DEPLOYMENTS, SEALED, VERSIONS, InputFeature
-from cairn.primitives.encoding import encode
+from cairn.primitives.encoding import INT_MAX, encode
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.outcomes import Final
 from cairn.sdk.reading import Reader
@@ -124,6 +124,10 @@ def input_row(features: Sequence[Feature], row: Row, where: str = "") -> tuple[i
         values = row
     found = []
     for feature, value in zip(features, values, strict=True):
+        is_plain = feature.kind == "integer" and not feature.scale_bits
+        if is_plain and type(value) is int and -INT_MAX <= value <= INT_MAX:
+            found.append(value)  # The usual case: a whole number stands for itself.
+            continue
         try:
             found.append(parse_value(feature, value))
         except ModelInputError as error:

@@ -132,7 +132,7 @@ def matrix_of(table: Table, features: Sequence[Feature]) -> Matrix:
         for place, cells in enumerate(columns):
             objects[:, place] = cells
         return objects
-    whole = all(one.kind == "integer" and not one.nullable for one in features)
+    whole = all(isinstance(cell, int) for cells in columns for cell in cells)
     return np.array(columns, np.int64 if whole else np.float64).T
 
 
@@ -228,9 +228,7 @@ def _cells(table: Table, column: Column, feature: Feature) -> list[object]:
         elif feature.kind == "integer" and column.kind in WHOLE_KINDS:
             cells.append(int(value))
         else:
-            # Models read float32, so training sees what they will see.
-            number = value / divisor
-            cells.append(float(np.float32(number)) if feature.kind == "float32" else number)
+            cells.append(value / divisor)
     return cells
 
 

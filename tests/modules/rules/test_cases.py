@@ -114,7 +114,10 @@ def test_the_higher_priority_decides(ledger: Harness) -> None:
     judged, _ = judge(ledger, 500)
     assert judged.rule == "b"
     fired = [event for event in judged.events if isinstance(event, RuleFired)]
-    assert [(event.rule, event.actions) for event in fired] == [("b", ("refuse",)), ("a", ("emit",))]
+    assert [(event.rule, event.actions) for event in fired] == [
+        ("b", ("refuse",)),
+        ("a", ("emit",)),
+    ]
 
 
 def test_the_cap_is_exact_since_a_decision_is_final(ledger: Harness) -> None:
@@ -122,8 +125,7 @@ def test_the_cap_is_exact_since_a_decision_is_final(ledger: Harness) -> None:
     ctx = ledger.context()
     ctx.transaction_id = b"\x01" * 32
     verdicts = [
-        judge_case(ctx, "credit", {"income": 1, "purpose": 0}, score_ppm=400_000)
-        for _ in range(3)
+        judge_case(ctx, "credit", {"income": 1, "purpose": 0}, score_ppm=400_000) for _ in range(3)
     ]
     assert [one.verdict for one in verdicts] == ["refuse", "refuse", "allow"]
     assert CapReached("no", 1, 2) in verdicts[2].events

@@ -136,8 +136,12 @@ def test_a_freeze_that_another_rule_outlasts_still_counts(ledger: Harness) -> No
 
 
 def test_what_the_payer_gets_within_the_block_can_be_refused(ledger: Harness) -> None:
-    activate(ledger, hold_rule("no", Compare("field:amount_units", ">", FUNDS_UNITS),
-                               actions=[Refuse("all of it")]))
+    activate(
+        ledger,
+        hold_rule(
+            "no", Compare("field:amount_units", ">", FUNDS_UNITS), actions=[Refuse("all of it")]
+        ),
+    )
     outcome = ledger.run(
         "pia", pay(ledger, 0, 1, 1), pay(ledger, 1, 2, FUNDS_UNITS + 1), mode=INDEPENDENT
     )

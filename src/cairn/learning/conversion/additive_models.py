@@ -154,7 +154,8 @@ def _parts(
         amounts = {}
     if feature.nullable and rest:
         amounts[MISSING] = amounts.get(MISSING, 0.0) + rest
-    return base, parts + _indicators(place, amounts, keys)
+    known = keys if feature.kind == "category" else keys[keys != MISSING]
+    return base, parts + _indicators(place, amounts, known)
 
 
 def _number(
@@ -263,7 +264,7 @@ def _indicators(place: int, amounts: dict[int, float], keys: Int64s) -> list[Par
         if amount:
             groups.setdefault(amount, []).append(key)
     seen, counts = np.unique(keys, return_counts=True)
-    usual = int(seen[int(np.argmax(counts))])
+    usual = int(seen[int(np.argmax(counts))]) if len(seen) else MISSING
     return [
         Part(IndicatorColumn(place, tuple(members)), amount, 0, 1, int(usual in members))
         for amount, members in groups.items()

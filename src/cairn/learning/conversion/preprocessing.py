@@ -264,6 +264,8 @@ def _table(
             table[category_label(category)] = value
     if len(table) + sum(map(is_missing, categories)) != len(categories):
         raise _refuse(step, "two categories are spelled alike; rename one of them in the data")
+    if isinstance(column, Labels):
+        return _encoded_again(column, table, missing, unknown)
     if isinstance(column, Text):
         fill = column.fill
     elif isinstance(column, Numbers) and not column.steps:
@@ -274,6 +276,21 @@ def _table(
     if fill is not None:
         missing = table.get(fill, unknown)
     return Labels(column.input, table, missing, unknown)
+
+
+def _encoded_again(
+    column: Labels, table: dict[str, float], missing: float | None, unknown: float | None
+) -> Labels:
+    """Return the column that an encoder makes of another's codes."""
+
+    def encode(code: float | None) -> float | None:
+        if code is None:
+            return None
+        return missing if np.isnan(code) else table.get(category_label(code), unknown)
+
+    values = {label: encode(code) for label, code in column.values.items()}
+    kept = {label: value for label, value in values.items() if value is not None}
+    return Labels(column.input, kept, encode(column.missing), encode(column.unknown))
 
 
 def _check_frequencies(step: Any) -> None:

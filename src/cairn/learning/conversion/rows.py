@@ -161,12 +161,31 @@ def boundary_keys(feature: Feature, goes_left: Callable[[Floats], Booleans], cou
         count: How many tests are answered at once.
     """
     lowest, highest = key_bounds(feature)
-    low = np.full(count, lowest - 1, np.int64)
-    high = np.full(count, highest + 1, np.int64)
+    return _bisect(
+        lambda keys: goes_left(decode_keys(feature, keys)), lowest - 1, highest + 1, count
+    )
+
+
+def first_right(goes_left: Callable[[Floats], Booleans], count: int) -> Floats:
+    """Return for each of `count` tests the smallest float64 that does not go left."""
+    limit = int(np.float64(np.inf).view(np.int64))
+    last = _bisect(lambda keys: goes_left(_float64_of(keys)), -limit - 2, limit, count)
+    return _float64_of(last + 1)
+
+
+def _float64_of(keys: Int64s) -> Floats:
+    return (keys ^ ((keys >> 63) & INT64_MAX)).view(np.float64)
+
+
+def _bisect(
+    goes_left: Callable[[Int64s], Booleans], lowest: int, highest: int, count: int
+) -> Int64s:
+    """Return the last key that goes left; `lowest` is taken to, and `highest` not to."""
+    low, high = np.full(count, lowest, np.int64), np.full(count, highest, np.int64)
     with np.errstate(all="ignore"):
         for _ in range(64):
             middle = (low & high) + ((low ^ high) >> 1)
-            is_left = (middle == low) | goes_left(decode_keys(feature, middle))
+            is_left = (middle == low) | goes_left(middle)
             low, high = np.where(is_left, middle, low), np.where(is_left, high, middle)
     return low
 

@@ -65,6 +65,8 @@ def histogram_columns(source: Any, columns: Columns, told: list[str]) -> Columns
     names = [str(name) for name in getattr(preprocessor, "feature_names_in_", ())]
     after: Columns = []
     for _, part, chosen in preprocessor.transformers_:
+        if isinstance(part, str) and part == "drop":
+            continue
         picked = [columns[place] for place in chosen_places(chosen, names, len(columns))]
         # What the numbers pass only checks them.
         checks_only = type(part).__name__ == "FunctionTransformer"

@@ -35,7 +35,10 @@ from cairn.learning.conversion.errors import ConversionError, UnsupportedModelEr
 from cairn.learning.conversion.rows import (
     Booleans,
     Floats,
+    Int64s,
     boundary_keys,
+    encode_column,
+    first_right,
     key_bounds,
 )
 from cairn.learning.conversion.sources import (
@@ -282,10 +285,13 @@ def _bin_answer(side: _Sides, symbol: Binned, at: Input) -> Answer:
 
 
 def bin_keys(feature: Feature, symbol: Binned) -> list[int]:
-    """Return the largest key below each edge, in the order in which the input meets the edges."""
+    """Return the largest key below each edge.
+
+    Edges are often values of the data. So an edge itself lies above, also where its key stands for
+    a number that is a little smaller.
+    """
     edges = np.array(symbol.edges, np.float64)
-    falls = symbol.numbers.falls
-    if falls:
+    if symbol.numbers.falls:
         raise UnsupportedModelError(
             f"{feature.name} is scaled by a negative number before it is binned",
             hint="bin the number itself",
@@ -295,7 +301,13 @@ def bin_keys(feature: Feature, symbol: Binned) -> list[int]:
         below: Booleans = symbol.numbers.values(values) < edges
         return below
 
-    return [int(key) for key in boundary_keys(feature, is_below, len(edges))]
+    keys = boundary_keys(feature, is_below, len(edges))
+    firsts = first_right(is_below, len(edges))
+    present = Feature(feature.name, feature.kind, feature.scale_bits)
+    within = np.abs(firsts) < 2.0 ** (62 - feature.scale_bits)
+    at_edges = encode_column(present, np.where(within, firsts, 0.0)) - 1
+    lower: Int64s = np.where(within, np.minimum(keys, at_edges), keys)
+    return [int(key) for key in lower]
 
 
 def _label_answer(side: _Sides, symbol: Labels, at: Input) -> Answer:

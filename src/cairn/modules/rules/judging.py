@@ -134,7 +134,8 @@ def after_operations(ctx: Context, outcomes: Sequence[JudgedOutcome]) -> None:
     """Count what rules did that took effect, and freeze the accounts that they ordered frozen."""
     if not outcomes:
         return
-    placed = {(hold.transaction_id, hold.operation_index) for hold in bank.list_placed(ctx)}
+    holds = bank.list_placed(ctx)
+    placed = dict.fromkeys((hold.transaction_id, hold.operation_index) for hold in holds)
     frozen: dict[bytes, tuple[int, Use]] = {}
     for outcome in outcomes:
         if outcome.code != OK and outcome.code not in bank.VERDICT_CODES:
