@@ -232,3 +232,31 @@ def test_any_message_by_its_name(funded: Shell) -> None:
     assert all(tag.startswith("bank/") for tag in tags)
     assert "amount_units:integer" in funded("tx messages bank/issue").out
     funded("tx show", "00" * 32, code=2)
+
+
+# The life of a rule
+
+
+def test_a_rule_goes_through_shadow_and_each_step_names_the_next(funded: Shell) -> None:
+    Path("rule.yaml").write_text(RULE)
+    submitted = funded("rule submit rule.yaml --as rita")
+    assert "next: 2 approvals by others: cairn rule approve big --version 1" in submitted.err
+    for person in ("vera", "carl"):
+        approved = funded(f"rule approve big --shadow --as {person}")
+    assert "next: cairn rule shadow big --version 1" in approved.err
+    assert funded.json("rule shadow big --as rita")["version"] == 1
+    assert funded.json("rule show big")["stage"] == "shadow"
+    funded("bank transfer customer:alice customer:bob 12.50 eur --as core --yes")
+    assert funded.json("rule firings") == []
+    (seen,) = funded.json("rule firings big --shadow")
+    assert (seen["rule"], seen["did"]) == ("big/1", ["hold"])
+    (listed,) = funded.json("rule list")
+    assert (listed["live_version"], listed["shadow_version"]) == (None, 1)
+    assert "was in shadow" in funded("rule shadow big --end --as rita").out
+
+
+def test_a_hold_says_why(ruled: Shell) -> None:
+    shown = ruled.json(f"hold show {held(ruled)}")
+    assert shown["reasons"] == ["rule big/1: hold, because amount_units 12.50 > 10.00"]
+    told = ruled.json(f"tx show {shown['transaction']}")["reasons"]
+    assert told[0].startswith("rule big/1: hold, because amount_units")

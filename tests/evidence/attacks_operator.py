@@ -257,6 +257,28 @@ def amount_edited_in_the_features(honest: Told) -> Made:
 
 
 @attack(replay=True)
+def contributions_edited(honest: Told) -> Made:
+    """Names another reason for a held payment's score than its model has."""
+    edit = _edit("inference/explained", 2, lambda _: [[1, -5]])
+    return judged_otherwise(honest, edit), "replay"
+
+
+@attack(replay=True)
+def contributions_left_out(honest: Told) -> Made:
+    """Does not say what made a held payment's score what it is."""
+    return judged_otherwise(
+        honest, lambda events: [e for e in events if e[0] != "inference/explained"]
+    ), "replay"
+
+
+@attack()
+def contributions_of_another_model(honest: Told) -> Made:
+    """Explains a score on which the rule that decided did not rest."""
+    edit = _edit("inference/explained", 1, lambda _: "size")
+    return judged_otherwise(honest, edit), "claim"
+
+
+@attack(replay=True)
 def conditions_edited(honest: Told) -> Made:
     """Says that another condition of the rule was true."""
     edit = _edit("rules/rule_fired", 3, lambda _: [])
@@ -275,7 +297,8 @@ def rule_kept_from_firing(honest: Told) -> Made:
     """Lets a payment settle that a rule should have held, and shows no firing."""
 
     def edit(events: list[Any]) -> list[Any]:
-        return [event for event in events if event[0] != "rules/rule_fired"]
+        told = ("rules/rule_fired", "inference/explained")
+        return [event for event in events if event[0] not in told]
 
     return judged_otherwise(honest, edit, HELD, verdict=Allow("screened")), "replay"
 

@@ -30,7 +30,7 @@ from cairn.evidence.rows import (
     schema_digest,
 )
 from cairn.exact.features import FEATURES as DERIVED
-from cairn.exact.rules import All, Any, Compare, Emit, Hold, Refuse
+from cairn.exact.rules import All, Any, Compare, Emit, Hold, Refuse, Rule
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import HoldPlaced
 from cairn.modules.bank.messages import AppealHold, ReleaseHold, RenewHold, ReturnHold, UpholdHold
@@ -41,7 +41,13 @@ from cairn.modules.inference.messages import RecordPrediction, Score
 from cairn.modules.inference.records import PREDICTIONS, input_commitment, policy_digest
 from cairn.modules.models.messages import RollBack
 from cairn.modules.models.records import DEPLOYMENTS
-from cairn.modules.rules.messages import SwitchAllRules, SwitchRule
+from cairn.modules.rules.messages import (
+    ActivateRule,
+    RecordBacktest,
+    ShadowRule,
+    SwitchAllRules,
+    SwitchRule,
+)
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
 from cairn.primitives.light import header_hash
@@ -52,6 +58,8 @@ from tests.modules.founding import (
     HOUR_MS,
     activate,
     amount_model,
+    approve_rule,
+    approve_shadow,
     dataset_message,
     found,
     go_live,
@@ -59,10 +67,12 @@ from tests.modules.founding import (
     pay,
     promote,
     register_version,
+    submit_rule,
     tree_model,
 )
 from tests.modules.harness import key_of
 
+REPORT = sha256(b"the report of a back-test")
 SALT = b"a salt that nobody can guess, ..."
 FEATURES = tuple(range(100, 100 + len(DERIVED)))
 ROWS: tuple[tuple[int | str | None, ...], ...] = (
@@ -207,7 +217,7 @@ def _later_versions(story: Story) -> None:
 
 
 def _earn_power(story: Story, rule: Rule) -> None:
-    """Take a rule's next version through a back-test and an hour of shadow to acting."""
+    """Take a rule's next version through a back-test and ten minutes of shadow to acting."""
     chain = story.chain
     version = submit_rule(chain, rule)
     test = (1, 1_000, 1_000, 30, 12_345, 20, 400_000, None)
@@ -215,7 +225,7 @@ def _earn_power(story: Story, rule: Rule) -> None:
     approve_shadow(chain, rule.name, version)
     chain.done("rick", ShadowRule(rule.name, version))
     story.pay("in shadow", 45_000)
-    chain.block(advance_ms=HOUR_MS)
+    chain.block(advance_ms=HOUR_MS // 6)
     approve_rule(chain, rule.name, version)
     chain.done("rick", ActivateRule(rule.name, version))
 
@@ -313,6 +323,7 @@ def claims(story: Story) -> dict[str, Claim]:
     found["payment_after_roll_back"] = PaymentClaim(ids["after the roll-back"], 0)
     found["payment_with_rules_off"] = PaymentClaim(ids["with rules off"], 0)
     found["payment_with_new_key"] = PaymentClaim(ids["with a new key"], 0)
+    found["payment_in_shadow"] = PaymentClaim(ids["in shadow"], 0)
     found["payment_by_second_rule"] = PaymentClaim(ids["by the second rule"], 0)
     return found
 

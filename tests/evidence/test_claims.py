@@ -8,7 +8,7 @@ from cairn.evidence.report import report_data, report_text
 from cairn.evidence.verify import Report, verify_bundle
 from cairn.exact.features import FEATURES
 from tests.evidence.chain import WITNESS
-from tests.evidence.story import bundle_of, told
+from tests.evidence.story import REPORT, bundle_of, told
 
 NAMES = tuple(told().bundles)
 
@@ -51,7 +51,8 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
                 "it was held by rule `big` version 1 before it settled",
                 "scored 0.700005 in its block by deployment `fraud`",
                 "approved by vera (alpha), cora (alpha) and rick (alpha) under policy `model`",
-                "rule `big` version 1 fired: score of fraud 0.700005 ≥ 0.5 and amount_units 700.00 < 900.00",
+                "rule `big` version 1 fired: score of fraud 0.700005 ≥ 0.5 and "
+                "amount_units 700.00 < 900.00",
                 "the hold was appealed by pia (alpha)",
                 "the hold was upheld after an appeal by cora (alpha) (reason: unclear)",
                 "the hold was renewed by cora (alpha) and carl (alpha)",
@@ -77,7 +78,7 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
             (
                 "it was held by rule `big` version 2",
                 "largest contributions to the score of `fraud`: amount_units +",
-                "after a back-test (report " + REPORT.hex() + ") and after 1 hour",
+                "after a back-test (report " + REPORT.hex() + ") and after 10 minutes",
             ),
         ),
         (

@@ -8,8 +8,8 @@ from cairn.exact.explain import contributions
 from cairn.exact.models import ExactModel, Scorecard, Trees
 from cairn.exact.scoring import Scorer
 from cairn.learning.additive import additive_scorecard
-from cairn.learning.conversion import convert
-from cairn.learning.conversion_errors import ConversionError
+from cairn.learning.conversion.convert import convert
+from cairn.learning.conversion.errors import ConversionError
 
 NAMES = ("income", "age", "debts")
 

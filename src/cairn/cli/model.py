@@ -82,24 +82,12 @@ def convert(
         write_output(output, raw)
     if report_file is not None:
         write_output(report_file, report.to_json().encode())
-    if session.out.as_json:
-        session.out.record(
-            {
-                "model": None if output is None else str(output),
-                "model_digest": model_digest(raw).hex(),
-                "inputs": [feature.name for feature in exact.features],
-                "report": report.to_dict(),
-            }
-        )
-        return
-    session.out.record(
-        {
-            **dict(report.table()),
-            "inputs": [feature.name for feature in exact.features],
-            "model digest": model_digest(raw).hex(),
-            "written to": None if output is None else str(output),
-        }
-    )
+    inputs = [feature.name for feature in exact.features]
+    fields: dict[str, Any] = {"inputs": inputs, "model_digest": model_digest(raw).hex()}
+    if output is not None:
+        fields["model"] = str(output)
+    shown = {"report": report.to_dict()} if session.out.as_json else dict(report.table())
+    session.out.record({**shown, **fields})
 
 
 @command(app, "upload")

@@ -55,6 +55,9 @@ _SKOPS_ERRORS = (
 """What opening a damaged skops file raises: errors of zip, JSON and NumPy, and of types' state."""
 
 
+_LIGHTGBM_KEYS = (b"\nnum_leaves=", b"\nnum_cat=", b"\nleaf_value=", b"\nshrinkage=")
+
+
 def load_model(path: Path) -> Untyped:
     """Return the model in a file, for `conversion.convert`.
 
@@ -135,16 +138,37 @@ def _load_lightgbm(name: str, raw: bytes) -> Untyped:
     lightgbm = require("lightgbm")
     try:
         text = raw.decode("utf-8")
-        if not text.startswith("tree"):
-            raise ConversionError(
-                f"{name} is not a model in LightGBM's text form", hint="write it by save_model"
-            )
-        # Without this, parsing tells of its settings on stdout.
-        return lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        _check_lightgbm_text(name, raw)
+        return lightgbm.Booster(model_str=text)
     except (UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise ConversionError(
             f"{name} is not a model in LightGBM's text form: {error}", hint="write it by save_model"
         ) from error
+
+
+def _check_lightgbm_text(name: str, raw: bytes) -> None:
+    """Check that the text holds the trees that its head announces; LightGBM aborts on others.
+
+    Raises:
+        ConversionError: It does not.
+    """
+    head, _, trees = raw.partition(b"\nTree=")
+    trees = b"Tree=" + trees
+    sizes = [line[11:].split() for line in head.split(b"\n") if line.startswith(b"tree_sizes=")]
+    is_whole = head.startswith(b"tree\n") and len(sizes) == 1
+    end = 0
+    for size in sizes[0] if is_whole else ():
+        if not size.isdigit():
+            is_whole = False
+            break
+        block = trees[end : end + int(size)]
+        is_whole &= block.startswith(b"Tree=") and all(key in block for key in _LIGHTGBM_KEYS)
+        end += int(size)
+    if not is_whole or not trees[end:].startswith(b"end of trees"):
+        raise ConversionError(
+            f"{name} is not a whole model in LightGBM's text form",
+            hint="write it by save_model, and copy it in one piece",
+        )
 
 
 def _load_xgboost_json(name: str, raw: bytes) -> XGBoostFile:

@@ -22,8 +22,9 @@ priority: 10
 
 A comparison names a `model`, a `feature`, a number that is `asserted` with the payment, or a field
 of the payment, and one or more of `at_least`, `more_than`, `at_most`, `less_than`, `equals`,
-`not_equals` with whole numbers; several must all hold. Under `do` stand `hold` or `refuse`, and `freeze` and `emit`, each once or as a list. A time
-is given in `days`, `hours`, `minutes`, `seconds` or `milliseconds`, which add up.
+`not_equals` with whole numbers; several must all hold. Under `do` stand `hold` or `refuse`, and
+`freeze` and `emit`, each once or as a list. A time is given in `days`, `hours`, `minutes`,
+`seconds` or `milliseconds`, which add up.
 
 A rule on decisions names the deployment whose decisions it judges, and looks at its score and at
 the inputs of its model. Numbers are written as they are in the data, categories by their text with

@@ -102,7 +102,7 @@ def test_questions_count_in_the_windows_that_payments_are_judged_by(ledger: Harn
 
 
 def test_what_the_sender_states_is_there_for_rules(ledger: Harness) -> None:
-    stated = [Compare("asserted:night", "==", 1), Compare("field:amount_units", ">", 10), All(2)]
+    stated = Compare("asserted:night", "==", 1), Compare("field:amount_units", ">", 10), All(2)
     activate(ledger, hold_rule("night", *stated))
     night = ask(ledger, asserted=(Asserted("night", 1),))
     assert ledger.done("pia", night).event(Decided).verdict == "hold"
@@ -153,9 +153,9 @@ def test_holds_of_decisions_count_for_the_cap(ledger: Harness) -> None:
 
 def test_asking_is_refused_in_order(ledger: Harness) -> None:
     nobody = b"\xee" * 20
-    strange = {"executor": nobody, "booked_at_ms": 1}
-    ledger.refused("paul", ask(ledger, **strange), "bank/not_authorised")
-    ledger.refused("pia", ask(ledger, **strange), "bank/booked_at_out_of_bounds")
+    strange = ask(ledger, executor=nobody, booked_at_ms=1)
+    ledger.refused("paul", strange, "bank/not_authorised")
+    ledger.refused("pia", strange, "bank/booked_at_out_of_bounds")
     # From here on the attempt counts, whatever becomes of the question.
     outcome = ledger.run("pia", ask(ledger, executor=nobody))
     assert outcome.codes == ("decisions/unknown_executor",)

@@ -1,0 +1,451 @@
+"""Bringing a model that was fitted elsewhere: from its file to a version that people can approve.
+
+    brought = bring_model(people, workspace, ModelFiles(
+        "credit-risk", Path("model.skops"), Path("credit.csv"), "default", Path("kept-back.csv")))
+    print(brought.conversion.describe(), brought.evaluation)
+
+Whatever can be wrong with the files is found before anything goes on the ledger. What is on the
+ledger already is not put there again, so that a command that broke off is simply given once more.
+
+The rows that were kept back are the test. Their labels come on the ledger after a plan that names
+the committed file, the threshold and the figure to judge by, and after the run that names the
+model: so the evaluation is blind. Where nothing was kept back there is nothing to evaluate by.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cairn.exact.models import ExactModel, encode_model
+from cairn.exact.scoring import Scorer
+from cairn.learning.conversion.convert import LARGEST_DIFFERENCE_MAX, convert
+from cairn.learning.conversion.reading import input_names
+from cairn.learning.conversion.report import ConversionReport
+from cairn.learning.conversion.rows import encode_rows
+from cairn.learning.datasets import Manifest
+from cairn.learning.errors import TrainingError
+from cairn.learning.evaluation import EvaluationReport, Protocol, evaluate
+from cairn.learning.extras import Untyped
+from cairn.learning.model_files import load_model
+from cairn.learning.quality.measure import Roles, measure_quality
+from cairn.learning.schema_inference import infer_schema
+from cairn.learning.training import environment, environment_digest
+from cairn.modules.models.messages import CreateDeployment
+from cairn.modules.models.records import DEPLOYMENTS, NAMES, VERSION_ENTRIES, VERSIONS, model_digest
+from cairn.modules.training.events import PlanCommitted, RunRecorded
+from cairn.modules.training.messages import CommitPlan, RecordRun
+from cairn.modules.training.records import (
+    EVALUATION_ENTRIES,
+    PLAN_ENTRIES,
+    PLANS,
+    RUN_ENTRIES,
+    RUNS,
+    LabelRange,
+    SplitPlan,
+    SplitUse,
+)
+from cairn.primitives.encoding import encode
+from cairn.primitives.hashes import sha256
+from cairn.sdk.conversions import read_rows
+from cairn.sdk.datasets import (
+    DatasetLabel,
+    check_dataset,
+    commit_dataset,
+    find_registered,
+    labels,
+    manifest_file,
+    open_manifest,
+    register_dataset,
+    subject_keys,
+)
+from cairn.sdk.errors import NotFoundError, UsageError
+from cairn.sdk.models import CARD_FILE, MODEL_FILE, register_version, slug, upload_model
+from cairn.sdk.plans import People, Tell, quiet, record_evaluation
+from cairn.sdk.quality import report_file, save_report, stated_quality
+from cairn.sdk.reading import Reader
+from cairn.sdk.tabular import input_name
+from cairn.sdk.workspace import Workspace, write_file
+
+MODELS_FOLDER = "models"
+CONVERSION_FILE = "conversion.json"
+EVALUATION_FILE = "evaluation.json"
+EVALUATION_PAGE = "evaluation.html"
+KEPT_BACK = "kept-back"
+"""The way to divide that a plan of somebody else's model states: by whoever fitted it."""
+PPM = 1_000_000
+LIBRARIES = {"sklearn": "scikit-learn"}
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A fitted model, the rows that it learned from, and rows that it has not seen."""
+
+    name: str
+    """Of the model and of the deployment where it is to go live."""
+    model: Path
+    data: Path
+    label: str
+    """The column with what each row turned out to be: 0 or 1."""
+    test: Path | None = None
+    without: tuple[str, ...] = ()
+    """Columns that are no inputs, for a model that was fitted without column names."""
+    protocol: Protocol = field(default_factory=lambda: Protocol(metric="roc_auc"))
+    largest_difference_max: float = LARGEST_DIFFERENCE_MAX
+    licence: str = ""
+    policy: str = "models"
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtModel:
+    """What came of it."""
+
+    name: str
+    number: int
+    version: bytes
+    digest: bytes
+    inputs: tuple[str, ...]
+    conversion: ConversionReport
+    evaluation: EvaluationReport | None
+    """None where no rows were kept back."""
+    is_blind: bool
+    """Whether model and threshold were fixed before the test labels were on the ledger."""
+    folder: Path
+    """Model, card and reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The files as they were read, before anything went on the ledger."""
+
+    model: ExactModel
+    raw: bytes
+    conversion: ConversionReport
+    evaluation: EvaluationReport | None
+
+
+def bring_model(
+    people: People, workspace: Workspace, files: ModelFiles, *, tell: Tell = quiet
+) -> BroughtModel:
+    """Convert, evaluate, record, upload and register a model, and make its deployment.
+
+    Raises:
+        ConversionError: The model cannot be converted, or comes out too different.
+        TrainingError: The label is no column of 0 and 1.
+        UsageError: A file cannot be read.
+        RejectedError: The ledger refuses a step; those before it stand, and are not repeated.
+    """
+    read = _read_files(files)
+    tell(f"exact model: {read.conversion.summary()}")
+    data, dataset = registered_file(people, workspace, files.data, files.label, files.licence, tell)
+    digest = model_digest(read.raw)
+    evaluation, is_blind = read.evaluation, False
+    if evaluation is None or files.test is None:
+        run = _run_of(people, read, (dataset, data.row_count), b"", files)
+    else:
+        test = _committed(workspace, files.test, files.label, files.licence, tell)
+        plan = _plan_of(people, files, (dataset, test))
+        run = _run_of(people, read, (dataset, data.row_count), plan, files)
+        evaluation, is_blind = _evaluated(people, workspace, files, evaluation, (plan, run))
+        tell(f"evaluated on {test.row_count:,} rows, {'blind' if is_blind else 'not blind'}")
+    folder = workspace.directory / MODELS_FOLDER / f"{files.name}-{digest.hex()[:12]}"
+    card = _write_folder(folder, read, evaluation, run)
+    version = _version_of(people, files.name, read.raw, run=run, card=card)
+    row = people.developer.require(VERSIONS, version)
+    if people.developer.get(DEPLOYMENTS, files.name) is None:
+        people.developer.submit(CreateDeployment(files.name, files.policy, files.purpose))
+    tell(f"registered as {row.name}@{row.number}; it is not live before people approve it")
+    return BroughtModel(
+        name=row.name,
+        number=row.number,
+        version=version,
+        digest=digest,
+        inputs=tuple(feature.name for feature in read.model.features),
+        conversion=read.conversion,
+        evaluation=evaluation,
+        is_blind=is_blind,
+        folder=folder,
+    )
+
+
+def registered_file(
+    people: People, workspace: Workspace, file: Path, label: str, licence: str, tell: Tell
+) -> tuple[Manifest, bytes]:
+    """Return manifest and id of a file's data set, registering it if nobody has.
+
+    Raises:
+        DatasetError: The file is none.
+        RejectedError: The ledger refuses it, for example for its quality.
+    """
+    manifest = _committed(workspace, file, label, licence, tell)
+    try:
+        return manifest, find_registered(people.owner, manifest)[0]
+    except NotFoundError:
+        pass
+    name = _label_of(workspace, manifest)
+    report = measure_quality(file, manifest.schema, Roles(label))
+    quality = stated_quality(report, manifest, subject_keys(workspace))
+    dataset = register_dataset(people.owner, name, manifest, quality=quality)
+    save_report(report_file(workspace, name), report)
+    tell(f"registered {file.name} as {name}, with its quality")
+    return manifest, dataset
+
+
+def card_of(workspace: Workspace, card_digest: bytes) -> Mapping[str, Any]:
+    """Return the card that a version was registered with, nothing if it is not here."""
+    for path in sorted((workspace.directory / MODELS_FOLDER).glob(f"*/{CARD_FILE}")):
+        raw = path.read_bytes()
+        if sha256(raw) == card_digest:
+            card: Mapping[str, Any] = json.loads(raw)
+            return card
+    return {}
+
+
+def score_table(model: ExactModel, rows: Untyped) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the exact model's scores of the rows of a table, in parts per million."""
+    found: np.ndarray[Any, np.dtype[np.int64]]
+    found = Scorer(model, kernel="numpy").score(encode_rows(model.features, rows))[1]
+    return found
+
+
+def labels_of(rows: Untyped, label: str, file: str) -> list[int]:
+    """Return the label of each row.
+
+    Raises:
+        TrainingError: There is no such column, or it has other values than 0 and 1.
+    """
+    if label not in rows.column_names:
+        raise TrainingError(
+            f"{file} has no column {label!r}, which should hold the label",
+            f"choose it with --label; columns: {', '.join(rows.column_names[:40])}",
+        )
+    values = rows.column(label).to_pylist()
+    for number, value in enumerate(values):
+        if value not in (0, 1) or isinstance(value, str):
+            shown = "nothing" if value is None else repr(value)
+            raise TrainingError(
+                f"{file}, row {number}: the label {label!r} is {shown}, not 0 or 1",
+                "spell the label 0 and 1, and leave rows without one out",
+            )
+    if len(set(values)) < 2:
+        raise TrainingError(
+            f"{file}: all {len(values)} rows have the same label", "both 0 and 1 are needed"
+        )
+    return [int(value) for value in values]
+
+
+def _read_files(files: ModelFiles) -> _Read:
+    """Read, convert and score everything; nothing is written."""
+    source = load_model(files.model)
+    rows = read_rows(files.data)
+    labels_of(rows, files.label, files.data.name)
+    left_out = [name for name in (files.label, *files.without) if name in rows.column_names]
+    inputs = rows if input_names(source) else rows.drop_columns(left_out)
+    model, report = convert(
+        source,
+        rows=inputs,
+        threshold=files.protocol.threshold_ppm / PPM,
+        largest_difference_max=files.largest_difference_max,
+    )
+    evaluation = None
+    if files.test is not None:
+        if files.test.resolve() == files.data.resolve():
+            raise UsageError(
+                "the test has to be of other rows than the model learned from",
+                "keep rows back before fitting, and give them as --test; or leave --test out",
+            )
+        test = read_rows(files.test)
+        known = labels_of(test, files.label, files.test.name)
+        try:
+            scores = score_table(model, test)
+        except Exception as error:
+            error.args = (f"{files.test.name}: {error}", *error.args[1:])
+            raise
+        title = f"Evaluation of {files.name}"
+        evaluation = evaluate(known, scores, files.protocol, title=title)
+    return _Read(model, encode_model(model), report, evaluation)
+
+
+def _committed(
+    workspace: Workspace, file: Path, label: str, licence: str, tell: Tell
+) -> Manifest:
+    """Return the manifest of a file, which is committed if it is not yet."""
+    try:
+        size_bytes = file.stat().st_size
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", "name a file") from error
+    known = labels(workspace)
+    for name in known:
+        manifest = open_manifest(workspace, name)
+        if manifest.size_bytes == size_bytes and check_dataset(workspace, name, file).is_same:
+            return manifest
+    stem = input_name(file.stem)[:50]
+    if not stem:
+        raise UsageError(f"{file.name} names no data set", "rename the file: letters, digits, -")
+    taken = [one.version for one in known if one.name == stem]
+    name = DatasetLabel(stem, max(taken, default=0) + 1)
+    schema = infer_schema(file, label=label)
+    tell(f"committing {file.name} as {name}")
+    return commit_dataset(workspace, name, file, schema, licence=licence)
+
+
+def _label_of(workspace: Workspace, manifest: Manifest) -> DatasetLabel:
+    """Return what the workspace calls a data set."""
+    return next(
+        name
+        for name in labels(workspace)
+        if open_manifest(workspace, name).digest == manifest.digest
+    )
+
+
+def _plan_of(people: People, files: ModelFiles, data: tuple[bytes, Manifest]) -> bytes:
+    """Return the plan that names the test file and how it is read, committing it if there is none.
+
+    Args:
+        people: A developer commits it.
+        files: Threshold and figure.
+        data: Id of the data set that was learned from, and the manifest of the test.
+    """
+    dataset, test = data
+    message = CommitPlan(
+        name=files.name,
+        datasets=(dataset,),
+        split=SplitPlan(KEPT_BACK, (), 0, 0, 0),
+        test_digest=test.digest,
+        test_row_count=test.row_count,
+        threshold_ppm=files.protocol.threshold_ppm,
+        metric=files.protocol.metric,
+        alert_budget_per_day=files.protocol.alert_budget_per_day,
+    )
+    client = people.developer
+    for entry in client.series(PLAN_ENTRIES):
+        row = client.require(PLANS, entry.record.plan)
+        stated = (row.datasets, row.test_digest, row.threshold_ppm, row.metric, row.name)
+        if stated == (
+            message.datasets,
+            message.test_digest,
+            message.threshold_ppm,
+            message.metric,
+            message.name,
+        ):
+            return entry.record.plan
+    return client.submit(message).event(PlanCommitted).plan
+
+
+def _run_of(
+    people: People, read: _Read, data: tuple[bytes, int], plan: bytes, files: ModelFiles
+) -> bytes:
+    """Return the run on record of this model under this plan, recording it if there is none."""
+    dataset, row_count = data
+    digest = model_digest(read.raw)
+    client = people.developer
+    for entry in client.series(RUN_ENTRIES):
+        if entry.record.model_digest == digest:
+            row = client.require(RUNS, entry.record.run)
+            if row.plan == plan and any(split.dataset == dataset for split in row.splits):
+                return entry.record.run
+    library = read.conversion.library
+    source = sha256(files.model.read_bytes())
+    message = RecordRun(
+        splits=(SplitUse(dataset, "train", 0, row_count),),
+        code_digest=sha256(b""),
+        parameters=encode(("fitted elsewhere", (("file", files.model.name), ("sha256", source)))),
+        seed=0,
+        environment_digest=environment_digest(environment()),
+        threads=1,
+        metrics=(),
+        model_digest=digest,
+        library=slug(LIBRARIES.get(library, library)),
+        library_version=read.conversion.library_version or "unknown",
+        plan=plan,
+    )
+    return client.submit(message).event(RunRecorded).run
+
+
+def _evaluated(
+    people: People,
+    workspace: Workspace,
+    files: ModelFiles,
+    report: EvaluationReport,
+    place: tuple[bytes, bytes],
+) -> tuple[EvaluationReport, bool]:
+    """Return the evaluation with what it rests on, and whether it is blind; it is on record then.
+
+    Args:
+        people: The owner registers the test; the developer records.
+        workspace: Where the test is committed.
+        files: The files.
+        report: What came out.
+        place: Ids of plan and run.
+    """
+    from cairn.modules.training.records import EVALUATIONS
+
+    assert files.test is not None
+    plan, run = place
+    manifest, dataset = registered_file(
+        people, workspace, files.test, files.label, files.licence, quiet
+    )
+    facts = {"plan": plan.hex(), "run": run.hex(), "test data": dataset.hex()}
+    stated = replace(report, facts=facts)
+    for entry in people.developer.series(EVALUATION_ENTRIES):
+        if entry.record.run == run:
+            row = people.developer.require(EVALUATIONS, entry.record.evaluation)
+            return stated, row.is_blind
+    ranges = (LabelRange(dataset, 0, manifest.row_count),)
+    return stated, record_evaluation(people.developer, run, plan, ranges, stated).is_blind
+
+
+def _write_folder(
+    folder: Path, read: _Read, evaluation: EvaluationReport | None, run: bytes
+) -> bytes:
+    """Write model, card and reports; return the digest of the card."""
+    card: dict[str, Any] = {
+        "format": "cairn-model-card/1",
+        "model_digest": model_digest(read.raw).hex(),
+        "run": run.hex(),
+        "kind": read.conversion.kind,
+        "library": f"{read.conversion.library} {read.conversion.library_version}",
+        "inputs": [feature.name for feature in read.model.features],
+        "conversion": read.conversion.to_dict(),
+    }
+    if evaluation is not None:
+        card["evaluation_ppm"] = {
+            name: list(figures) for name, *figures in evaluation.figures_ppm()
+        }
+        write_file(folder / EVALUATION_FILE, evaluation.to_json().encode(), mode=0o644)
+        write_file(folder / EVALUATION_PAGE, evaluation.to_html().encode(), mode=0o644)
+    raw = (json.dumps(card, indent=2) + "\n").encode()
+    write_file(folder / MODEL_FILE, read.raw, mode=0o644)
+    write_file(folder / CONVERSION_FILE, read.conversion.to_json().encode(), mode=0o644)
+    write_file(folder / CARD_FILE, raw, mode=0o644)
+    return sha256(raw)
+
+
+def _version_of(people: People, name: str, raw: bytes, *, run: bytes, card: bytes) -> bytes:
+    """Return the version of this model under this name, uploading and registering it if need be."""
+    client = people.developer
+    digest = model_digest(raw)
+    for entry in client.series(VERSION_ENTRIES):
+        if entry.record.name == name and entry.record.action == "registered":
+            row = client.require(VERSIONS, entry.record.version)
+            if row.model_digest == digest and row.run == run and not row.retired_ms:
+                return entry.record.version
+    upload_model(client, raw)
+    return register_version(client, name, run=run, digest=digest, card_digest=card).version
+
+
+def newest_version(reader: Reader, name: str) -> bytes:
+    """Return the newest version of a model that is not retired; empty if there is none."""
+    known = reader.get(NAMES, name)
+    newest = b""
+    for entry in reader.series(VERSION_ENTRIES) if known else ():
+        is_one = entry.record.name == name and entry.record.action == "registered"
+        if is_one and not reader.require(VERSIONS, entry.record.version).retired_ms:
+            newest = entry.record.version
+    return newest
