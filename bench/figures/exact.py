@@ -24,8 +24,8 @@ from cairn.exact.models import (
 from cairn.exact.scoring import Scorer
 from cairn.exact.windows import EMPTY, add, advance
 from cairn.learning.conversion.convert import convert
-from cairn.learning.conversion.rows import encode_rows, float32_features
 from cairn.learning.conversion.lightgbm_models import read_lightgbm
+from cairn.learning.conversion.rows import encode_rows, float32_features
 from cairn.learning.conversion.sources import LEAF, SourceTree
 from cairn.primitives.encoding import replace
 

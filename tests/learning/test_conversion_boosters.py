@@ -211,7 +211,8 @@ def test_several_classes_of_xgboost_are_refused() -> None:
 )
 def test_lightgbm_on_numbers_with_missing_values(settings: dict[str, Any]) -> None:
     random = np.random.default_rng(6)
-    train, test = ARRAY.copy(), TEST_ARRAY.copy()
+    train: Any = ARRAY.copy()
+    test: Any = TEST_ARRAY.copy()
     for rows in (train, test):
         rows[random.random(rows.shape) < 0.2] = 0.0
         rows[:, 2] -= 2  # zeros between others, and no missing ones in training

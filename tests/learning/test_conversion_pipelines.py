@@ -341,6 +341,16 @@ def test_bins_beside_plain_numbers_are_refused() -> None:
         convert(trees, rows=rows)
 
 
+def test_sparse_columns_are_zeros_for_lightgbm_and_missing_for_xgboost() -> None:
+    columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["city", "EDU"]),
+                                      sparse_threshold=1.0)  # fmt: skip
+    check(make_pipeline(columns, MODELS["lightgbm"]).fit(TRAIN, LABELS), TEST)
+    source = make_pipeline(columns, MODELS["xgboost"]).fit(TRAIN, LABELS)
+    with pytest.raises(UnsupportedModelError, match="zeros for missing") as caught:
+        convert(source, rows=TEST)
+    assert "sparse_output=False" in caught.value.hint
+
+
 def test_wrong_rows_say_which_column_and_row() -> None:
     source = make_pipeline(prepared(StandardScaler()), linear_model.LogisticRegression()).fit(
         TRAIN, LABELS

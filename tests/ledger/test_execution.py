@@ -1,14 +1,33 @@
 """The kernel's rules, each row of src/cairn/ledger/README.md, on a toy module."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
+from cairn.ledger.context import Context
 from cairn.ledger.errors import MalformedBlockError, MissingVerdictError
+from cairn.ledger.execution import Ledger
+from cairn.ledger.hooks import AdmittedOperation, Allow, JudgedOutcome, Judgement
+from cairn.ledger.module import Registry
 from cairn.ledger.receipts import RECEIPT_DECODER, NotAdmitted, Receipt
 from cairn.ledger.records import HISTORY, HISTORY_DECODER, SeriesHead, leaf_key
 from cairn.primitives import trie
 from cairn.primitives.encoding import Decoder, encode
 from cairn.primitives.hashes import sha256
-from tests.ledger.toy import ALICE, BOB, KEY, LOG, Move, ToyLedger, Write, signed
+from tests.ledger.toy import (
+    ALICE,
+    BOB,
+    CELLS,
+    KEY,
+    LOG,
+    MODULE,
+    Cell,
+    Move,
+    ToyLedger,
+    Write,
+    signed,
+)
 
 NOT_ADMITTED: Decoder[NotAdmitted] = Decoder(NotAdmitted)
 
@@ -215,3 +234,34 @@ def test_the_same_block_gives_the_same_roots_on_two_replicas() -> None:
         ]
         assert one.run(*raws).head == two.run(*raws).head
     assert sha256(one.head.app_hash) == sha256(two.head.app_hash)
+
+
+# Outcomes of judged operations
+
+
+def test_remembered_outcomes_come_back_when_the_operations_have_run() -> None:
+    heard: list[tuple[int, str]] = []
+
+    def remember(ctx: Context, operations: Sequence[AdmittedOperation]) -> list[Judgement | None]:
+        """Ask for what becomes of every movement but the smallest."""
+        judged: list[Judgement | None] = []
+        for one in operations:
+            units = 0 if one.movement is None else one.movement.amount_units
+            memo = units if units > 1 else None
+            judged.append(Judgement(Allow("no_rule"), (), memo) if units else None)
+        return judged
+
+    def listen(ctx: Context, outcomes: Sequence[JudgedOutcome]) -> None:
+        heard.extend((one.judgement.memo, one.code) for one in outcomes)
+        ctx.put(CELLS, Cell(len(outcomes)), "heard")
+
+    toy = ToyLedger()
+    module = replace(MODULE, prepare_block=remember, after_operations=listen)
+    toy.ledger = Ledger(Registry((module,)))
+    toy.run(
+        signed(toy.body(Move(5), Write("x", 1, "refuse"), sequence=1)),
+        signed(toy.body(Move(6), Move(1), sequence=2)),
+        signed(toy.body(Move(7), Write("x", 1, "refuse"), Move(8), sequence=3, mode=1)),
+    )
+    assert heard == [(5, "ledger/undone"), (6, "ok"), (7, "ok"), (8, "ok")]
+    assert toy.cell("heard") == 4

@@ -166,7 +166,7 @@ def backtest(
         with session.client() as client:
             position = record_backtest(client, report).position
         session.out.talk(f"on record as back-test {position}")
-    fields = report.to_json() if session.out.as_json else _summary(report)
+    fields = report.to_json() if session.out.as_json else summary_of(report)
     session.out.record({**fields, "report_digest": report.digest().hex()})
 
 
@@ -317,7 +317,7 @@ def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestRe
     )
 
 
-def _summary(report: "BacktestReport") -> dict[str, Any]:
+def summary_of(report: "BacktestReport") -> dict[str, Any]:
     """Return the report's figures as people read them."""
     return {
         "rule": report.rule,

@@ -1,25 +1,33 @@
 """`cairn decide`: answers before somebody else acts, and what the executor then did."""
 
+import csv
+import io
 import secrets
+from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from typer import Argument, Option
 
-from cairn.cli.predict import parse_features
+from cairn.cli.files import write_output
+from cairn.cli.predict import ROWS_AT_ONCE, inputs_of, parse_features, read_rows
 from cairn.cli.session import Session, command, new_app
 from cairn.modules.bank.records import ASSETS
 from cairn.modules.decisions.messages import DecideCase, Review
 from cairn.modules.decisions.records import (
+    ALLOW,
     DECISION_SERIES,
     DECISIONS,
+    HOLD,
     OUTCOME_SERIES,
+    REFUSE,
     CaseSubject,
     Decision,
 )
 from cairn.primitives.hashes import sha256
 from cairn.sdk.client import Client
 from cairn.sdk.decisions import Decision as Decided
-from cairn.sdk.decisions import Payment, opened, waiting_words
+from cairn.sdk.decisions import Payment, decide_inputs, opened, waiting_words
 from cairn.sdk.errors import UsageError
 from cairn.sdk.names import Names, customer_pseudonym, find_id
 from cairn.sdk.predictions import live_schema
@@ -80,12 +88,26 @@ def case(
     deployment: Annotated[str, Argument(metavar="DEPLOYMENT", help="Whose model and rules.")],
     features: Annotated[
         str, Option(help="NAME=VALUE,… or the values in the model's order, or @FILE.json.")
-    ],
+    ] = "",
     executor: ExecutorOption = "",
     reference: ReferenceOption = "",
+    file: Annotated[
+        Path | None, Option("--file", help="Decide on every row of this CSV; columns by name.")
+    ] = None,
+    output: Annotated[
+        Path | None, Option("-o", "--output", help="With --file: where the decisions go.")
+    ] = None,
 ) -> None:
-    """Ask for a decision on a case that a deployment's model scores."""
+    """Ask for a decision on a case, or on a file of them, that a deployment's model scores."""
+    if (file is None) == (not features) or (file is None) != (output is None):
+        raise UsageError(
+            "one case or a file of them?", "give --features, or --file rows.csv -o decisions.csv"
+        )
     with session.client() as client:
+        if file is not None and output is not None:
+            by = session.names(client).find(executor) if executor else client.account
+            session.out.record(_decide_file(session, client, deployment, by, (file, output)))
+            return
         row = parse_features(features, live_schema(client, deployment).features)
         by = session.names(client).find(executor) if executor else client.account
         final = client.submit(DecideCase(deployment, row, by, _digest(reference)))
@@ -209,6 +231,45 @@ def show(session: Session, decision: DecisionArgument) -> None:
             "operation": row.operation_index,
         }
     )
+
+
+def _decide_file(
+    session: Session, client: Client, deployment: str, executor: bytes, files: tuple[Path, Path]
+) -> dict[str, Any]:
+    """Decide on every row of a CSV file, and write each with its reasons; all or none."""
+    file, output = files
+    schema = live_schema(client, deployment)
+    columns, cells = read_rows(file)
+    inputs = inputs_of(schema.features, columns, cells)
+    session.out.talk(f"{len(inputs):,} rows fit the model")
+    found: list[Decided] = []
+    for start in range(0, len(inputs), ROWS_AT_ONCE):
+        found += decide_inputs(client, schema, inputs[start : start + ROWS_AT_ONCE], executor)
+        if len(inputs) > ROWS_AT_ONCE:
+            session.out.talk(f"{len(found):,} of {len(inputs):,} rows decided")
+    names = [feature.name for feature in schema.features]
+    kept = [place for place, name in enumerate(columns) if name not in names]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    told = ("row", "verdict", "score", "reasons", "decision", "transaction")
+    writer.writerow([*(columns[place] for place in kept), *told])
+    for number, (row, one) in enumerate(zip(cells, found, strict=True), start=1):
+        reasons = "; ".join(one.reasons)
+        shown = (number, one.verdict, one.score_ppm / 1_000_000, reasons)
+        place = (one.id.hex(), one.final.transaction_id.hex())
+        writer.writerow([*(row[at] for at in kept), *shown, *place])
+    write_output(output, text.getvalue().encode())
+    counts = Counter(one.verdict for one in found)
+    refused = next((one for one in found if one.verdict != ALLOW), None)
+    return {
+        "rows": len(found),
+        "deployment": deployment,
+        **{verdict: counts.get(verdict, 0) for verdict in (ALLOW, HOLD, REFUSE)},
+        "first_stopped": None if refused is None else refused.id.hex(),
+        "because": [] if refused is None else list(refused.reasons),
+        "transactions": len(dict.fromkeys(one.final.transaction_id for one in found)),
+        "written_to": str(output),
+    }
 
 
 def _show_answer(session: Session, answer: Decided) -> None:

@@ -30,6 +30,14 @@ PolicyOption = Annotated[
         "--policy", metavar="NAME=NofM[:ROLE,…]", help="Who approves what, such as models=3of5."
     ),
 ]
+ApprovalsOption = Annotated[
+    int,
+    Option(
+        min=0,
+        max=99,
+        help="How many people beside its author approve a model or a rule; else 3 and 2.",
+    ),
+]
 AssetOption = Annotated[
     list[str], Option("--asset", metavar="NAME[=DECIMALS]", help="An asset to issue.")
 ]
@@ -55,6 +63,7 @@ def init(
     person: PersonOption = [],  # noqa: B006 - typer copies it
     service: ServiceOption = [],  # noqa: B006 - typer copies it
     policy: PolicyOption = [],  # noqa: B006 - typer copies it
+    approvals: ApprovalsOption = 0,
     asset: AssetOption = [],  # noqa: B006 - typer copies it
     parameter: ParameterOption = [],  # noqa: B006 - typer copies it
     purpose: PurposeOption = "",
@@ -74,7 +83,7 @@ def init(
         name=ledger,
         organisation=organisation or ledger,
         members=everybody,
-        policies=_policies(policy, [m.roles for m in everybody]),
+        policies=_policies(policy, [m.roles for m in everybody], approvals),
         purpose=purpose,
         assets=tuple(_asset(text) for text in asset),
         parameters=dict(_parameter(text) for text in parameter),
@@ -103,8 +112,14 @@ def _member(text: str, kind: str) -> Member:
     return Member(name, tuple(sorted(dict.fromkeys(roles.split(",")))), kind)
 
 
-def _policies(texts: list[str], held: list[tuple[str, ...]]) -> dict[str, Policy]:
-    """Return the founding policies: the usual ones as far as there are people, and those given."""
+def _policies(texts: list[str], held: list[tuple[str, ...]], approvals: int) -> dict[str, Policy]:
+    """Return the founding policies: the usual ones as far as there are people, and those given.
+
+    Args:
+        texts: Those given.
+        held: The roles of each person.
+        approvals: How many approve a model and a rule; 0 for as many as usual.
+    """
     policies = {}
     for name, policy in DEFAULT_POLICIES.items():
         able = _able(policy.roles, held)
@@ -112,7 +127,8 @@ def _policies(texts: list[str], held: list[tuple[str, ...]]) -> dict[str, Policy
             policy = Policy(1, ("admin",), True, False)
             able = _able(policy.roles, held)
         author_counts = policy.author_counts or able == 1
-        threshold = max(1, min(policy.threshold, able - (not author_counts)))
+        asked = approvals if approvals and name in ("models", "rules") else policy.threshold
+        threshold = max(1, min(asked, able - (not author_counts)))
         policies[name] = Policy(threshold, policy.roles, author_counts, False)
     for text in texts:
         name, _, share = text.partition("=")

@@ -7,8 +7,10 @@ from importlib import metadata
 import typer
 
 from cairn.cli import (
+    approve,
     backtest,
     bank,
+    bring,
     config,
     data,
     debug,
@@ -65,9 +67,11 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
 )
 
 init.register(app)
+approve.register(app)
 for name, group in GROUPS:
     app.add_typer(group, name=name)
 backtest.register(rule.app)
+bring.register(model.app, rule.app)
 export.register(data.app)
 report.register(app)
 verify.register(app)

@@ -24,14 +24,22 @@ from cairn.evidence.bundle import (
 )
 from cairn.evidence.catalog import SERIES, TABLES
 from cairn.ledger.records import KeyPart
-from cairn.modules.decisions.records import DECISIONS
+from cairn.modules.decisions.records import ALLOW, DECISION_SERIES, DECISIONS, HOLD, REFUSE
 from cairn.modules.models.records import DEPLOYMENTS
-from cairn.sdk.errors import UsageError
+from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.names import Names, find_id
 from cairn.sdk.quantities import parse_hex, parse_until
 from cairn.sdk.reading import Reader
 
 app = new_app("Evidence files, which anybody checks with `cairn verify`.")
+
+PAGE = 500
+VERDICTS = {
+    **dict.fromkeys((ALLOW, "allowed"), ALLOW),
+    **dict.fromkeys((HOLD, "held"), HOLD),
+    **dict.fromkeys((REFUSE, "refused"), REFUSE),
+}
+"""Verdicts by the words that people use."""
 
 OutputOption = Annotated[Path, Option("-o", "--output", help="The evidence file to write.")]
 TransactionArgument = Annotated[str, Argument(metavar="ID", help="64 hex digits.")]
@@ -60,13 +68,21 @@ def payment(
 @command(app, "decision")
 def decision(
     session: Session,
-    decision: Annotated[str, Argument(metavar="ID", help="Its id, or its first digits.")],
     output: OutputOption,
+    decision: Annotated[str, Argument(metavar="[ID]", help="Its id, or its first digits.")] = "",
+    last: Annotated[
+        str, Option(metavar="VERDICT", help="The latest of this verdict: allow, hold or refuse.")
+    ] = "",
     witness: WitnessOption = None,
 ) -> None:
     """Prove how a decision was made, by which model and rule, and what the executor did."""
+    if bool(decision) == bool(last):
+        raise UsageError("which decision?", "give its id, or --last refuse")
     with session.reader() as reader:
-        claim = DecisionClaim(find_id(reader, DECISIONS, decision, "a decision"))
+        identity = (
+            _last_of(reader, last) if last else find_id(reader, DECISIONS, decision, "a decision")
+        )
+        claim = DecisionClaim(identity)
         write_bundle(session, reader, claim, output, witnesses=witness)
 
 
@@ -228,6 +244,25 @@ def write_bundle(
         fields["assurance"] = report.assurance.word
         fields["size_bytes"] = len(raw)
         fields["height"] = report.head.height
+
+
+def _last_of(reader: Reader, verdict: str) -> bytes:
+    """Return the id of the latest decision with a verdict."""
+    wanted = VERDICTS.get(verdict)
+    if wanted is None:
+        raise UsageError(f"{verdict!r} is no verdict", "write --last allow, hold or refuse")
+    end = reader.series_size(DECISION_SERIES)
+    while end:
+        start = max(0, end - PAGE)
+        page = list(reader.series(DECISION_SERIES, start=start, limit=end - start))
+        for entry in reversed(page):
+            if entry.record.verdict == wanted:
+                return entry.record.decision
+        end = start
+    raise NotFoundError(
+        f"no decision on this ledger came out as {wanted!r}",
+        "`cairn decide list` shows the decisions",
+    )
 
 
 def _bounds(reader: Reader, from_: str, until: str) -> tuple[int, int]:

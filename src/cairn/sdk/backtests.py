@@ -14,7 +14,7 @@ from cairn.learning.backtest import DAY_MS, BacktestReport, evaluate_cases, repo
 from cairn.learning.extras import require
 from cairn.learning.history import FRAUD, GENUINE, UNKNOWN
 from cairn.learning.rows import CSV_SUFFIXES, JSON_SUFFIXES, check_file, csv_rows, json_rows
-from cairn.modules.models.records import CHUNKS, DEPLOYMENTS, SEALED, VERSIONS
+from cairn.modules.models.records import CHUNKS, SEALED, VERSIONS
 from cairn.modules.rules.events import BacktestRecorded
 from cairn.modules.rules.messages import RecordBacktest
 from cairn.modules.rules.records import NAMES, RULES, rule_digest
@@ -22,6 +22,7 @@ from cairn.sdk.client import Client
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.history import History
 from cairn.sdk.reading import Reader
+from cairn.sdk.rules import expected_version
 from cairn.sdk.tabular import input_name
 
 TRUE_WORDS = ("1", "true", "yes", "fraud", "bad")
@@ -29,19 +30,19 @@ FALSE_WORDS = ("0", "false", "no", "genuine", "good")
 
 
 def live_model(reader: Reader, deployment: str) -> tuple[ExactModel, str]:
-    """Return the model that is live in a deployment, and its digest in hex.
+    """Return the model that is live in a deployment, or is to be, and its digest in hex.
 
     Raises:
-        NotFoundError: There is no such deployment, or nothing is live in it.
+        NotFoundError: There is no such deployment, or nothing is live in it nor waits for it.
         ModelFormError: The bytes are no model.
     """
-    row = reader.get(DEPLOYMENTS, deployment)
-    if row is None or not row.current:
+    try:
+        version = expected_version(reader, deployment)
+    except NotFoundError as error:
         raise NotFoundError(
-            f"no version is live in {deployment!r}",
-            f"promote one, or give a file: --model {deployment}=MODEL.bin",
-        )
-    digest = reader.require(VERSIONS, row.current).model_digest
+            str(error), f"{error.hint}; or give a file: --model {deployment}=MODEL.bin"
+        ) from error
+    digest = reader.require(VERSIONS, version).model_digest
     sealed = reader.require(SEALED, digest)
     chunks = [
         reader.require(CHUNKS, sealed.uploader, digest, at).data for at in range(sealed.chunk_count)

@@ -13,7 +13,7 @@ model: so the evaluation is blind. Where nothing was kept back there is nothing 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from cairn.exact.models import ExactModel, encode_model
 from cairn.exact.scoring import Scorer
 from cairn.learning.conversion.convert import LARGEST_DIFFERENCE_MAX, convert
+from cairn.learning.conversion.errors import ConversionError
 from cairn.learning.conversion.reading import input_names
 from cairn.learning.conversion.report import ConversionReport
 from cairn.learning.conversion.rows import encode_rows
@@ -35,11 +36,12 @@ from cairn.learning.quality.measure import Roles, measure_quality
 from cairn.learning.schema_inference import infer_schema
 from cairn.learning.training import environment, environment_digest
 from cairn.modules.models.messages import CreateDeployment
-from cairn.modules.models.records import DEPLOYMENTS, NAMES, VERSION_ENTRIES, VERSIONS, model_digest
+from cairn.modules.models.records import DEPLOYMENTS, VERSION_ENTRIES, VERSIONS, model_digest
 from cairn.modules.training.events import PlanCommitted, RunRecorded
 from cairn.modules.training.messages import CommitPlan, RecordRun
 from cairn.modules.training.records import (
     EVALUATION_ENTRIES,
+    EVALUATIONS,
     PLAN_ENTRIES,
     PLANS,
     RUN_ENTRIES,
@@ -57,7 +59,6 @@ from cairn.sdk.datasets import (
     commit_dataset,
     find_registered,
     labels,
-    manifest_file,
     open_manifest,
     register_dataset,
     subject_keys,
@@ -66,7 +67,6 @@ from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.models import CARD_FILE, MODEL_FILE, register_version, slug, upload_model
 from cairn.sdk.plans import People, Tell, quiet, record_evaluation
 from cairn.sdk.quality import report_file, save_report, stated_quality
-from cairn.sdk.reading import Reader
 from cairn.sdk.tabular import input_name
 from cairn.sdk.workspace import Workspace, write_file
 
@@ -78,8 +78,6 @@ KEPT_BACK = "kept-back"
 """The way to divide that a plan of somebody else's model states: by whoever fitted it."""
 PPM = 1_000_000
 LIBRARIES = {"sklearn": "scikit-learn"}
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,17 +262,14 @@ def _read_files(files: ModelFiles) -> _Read:
         known = labels_of(test, files.label, files.test.name)
         try:
             scores = score_table(model, test)
-        except Exception as error:
-            error.args = (f"{files.test.name}: {error}", *error.args[1:])
-            raise
+        except ConversionError as error:
+            raise ConversionError(f"{files.test.name}, {error}", error.hint) from error
         title = f"Evaluation of {files.name}"
         evaluation = evaluate(known, scores, files.protocol, title=title)
     return _Read(model, encode_model(model), report, evaluation)
 
 
-def _committed(
-    workspace: Workspace, file: Path, label: str, licence: str, tell: Tell
-) -> Manifest:
+def _committed(workspace: Workspace, file: Path, label: str, licence: str, tell: Tell) -> Manifest:
     """Return the manifest of a file, which is committed if it is not yet."""
     try:
         size_bytes = file.stat().st_size
@@ -384,8 +379,6 @@ def _evaluated(
         report: What came out.
         place: Ids of plan and run.
     """
-    from cairn.modules.training.records import EVALUATIONS
-
     assert files.test is not None
     plan, run = place
     manifest, dataset = registered_file(
@@ -438,14 +431,3 @@ def _version_of(people: People, name: str, raw: bytes, *, run: bytes, card: byte
                 return entry.record.version
     upload_model(client, raw)
     return register_version(client, name, run=run, digest=digest, card_digest=card).version
-
-
-def newest_version(reader: Reader, name: str) -> bytes:
-    """Return the newest version of a model that is not retired; empty if there is none."""
-    known = reader.get(NAMES, name)
-    newest = b""
-    for entry in reader.series(VERSION_ENTRIES) if known else ():
-        is_one = entry.record.name == name and entry.record.action == "registered"
-        if is_one and not reader.require(VERSIONS, entry.record.version).retired_ms:
-            newest = entry.record.version
-    return newest

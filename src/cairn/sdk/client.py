@@ -38,7 +38,7 @@ import queue
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cairn.engine.base import Outcome
 from cairn.evidence.trust import Trust
@@ -56,6 +56,7 @@ from cairn.ledger.transactions import (
     transaction_id,
 )
 from cairn.modules.decisions.events import ExecutionReported
+from cairn.modules.identity.messages import Approve
 from cairn.node.api import SUBMIT_TRANSACTIONS_MAX, Connection
 from cairn.primitives.encoding import encode
 from cairn.primitives.signatures import SigningKey
@@ -66,6 +67,10 @@ from cairn.sdk.outcomes import Final, OperationOutcome, open_receipt
 from cairn.sdk.predictions import Prediction, Row
 from cairn.sdk.reading import Reader
 from cairn.sdk.refusals import rejected
+
+if TYPE_CHECKING:
+    from cairn.sdk.approvals import Approvable
+    from cairn.sdk.pending import Pending
 
 VALIDITY_BLOCKS = 10_000
 """How many heights ahead a transaction stays valid, unless the ledger allows fewer."""
@@ -118,6 +123,24 @@ class Client(Reader):
         final = self.submit_many([messages], mode=ATOMIC)[0]
         final.check()
         return final
+
+    def pending(self) -> "list[Pending]":
+        """Return what waits for this account's approval, with what is known of it.
+
+        Raises:
+            ProtocolError: An answer does not verify.
+        """
+        from cairn.sdk.pending import pending
+
+        return pending(self, self.account)
+
+    def approve(self, *approvables: "Approvable | Pending") -> Final:
+        """Approve models and rules as this account, all in one transaction.
+
+        Raises:
+            Errors as `submit`.
+        """
+        return self.submit(*[Approve(one.policy, one.subject) for one in approvables])
 
     def submit_each(self, *messages: Message) -> list[OperationOutcome]:
         """Submit messages as one transaction in which each stands alone.
@@ -195,6 +218,20 @@ class Client(Reader):
             Errors as `submit`.
         """
         return decisions.decide_case(self, deployment, case, executor, reference)
+
+    def decide_cases(
+        self, deployment: str, cases: Sequence[Row], *, executor: bytes = b""
+    ) -> list[Decision]:
+        """Ask for decisions on many cases, in as few transactions as hold them; return them all.
+
+        Without an executor this account acts on them.
+
+        Raises:
+            NotFoundError: There is no such deployment, or nothing is live in it.
+            UsageError: A case does not fit the model; it names row and column, nothing was sent.
+            Errors as `submit`.
+        """
+        return decisions.decide_cases(self, deployment, cases, executor or self.account)
 
     def report_execution(
         self,

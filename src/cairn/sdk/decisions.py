@@ -6,16 +6,18 @@ if decision.is_allowed:
     client.report_execution(decision, "executed")
 """
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cairn.evidence.reasons import condition_words, contribution_words
+from cairn.evidence.trust import Trust
 from cairn.evidence.words import share_words
 from cairn.exact import rules as exact
 from cairn.ledger.messages import Event
-from cairn.ledger.records import Asserted
+from cairn.ledger.records import Asserted, KeyPart, Table
 from cairn.modules.decisions.events import Decided, ExecutionReported
 from cairn.modules.decisions.messages import (
     DecideCase,
@@ -28,13 +30,27 @@ from cairn.modules.decisions.records import Decision as DecisionRow
 from cairn.modules.inference.events import Explained
 from cairn.modules.rules.events import CapReached, PayerFrozen, RuleFired
 from cairn.modules.rules.records import RULES
+from cairn.node.api import Connection
+from cairn.primitives.encoding import encode
 from cairn.sdk.outcomes import Final
-from cairn.sdk.predictions import input_row, live_schema
+from cairn.sdk.predictions import (
+    BATCH_SIZE_BYTES_MAX,
+    LiveSchema,
+    Row,
+    input_row,
+    live_schema,
+)
 from cairn.sdk.quantities import format_time
-from cairn.sdk.reading import Reader
+from cairn.sdk.reading import Reader, RecordT
 
 if TYPE_CHECKING:
     from cairn.sdk.client import Client
+
+
+CASES_AT_ONCE = 100
+"""Most cases that share a transaction."""
+CASE_STEPS_MAX = 4_000_000
+"""Most comparisons or products that scoring the cases of a transaction takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,66 @@ def decide_case(
     """Ask for a decision on a case, and wait for the answer."""
     row = input_row(live_schema(client, deployment).features, case)
     return opened(client, client.submit(DecideCase(deployment, row, executor, reference)))
+
+
+def decide_cases(
+    client: "Client", deployment: str, cases: Sequence[Row], executor: bytes
+) -> list[Decision]:
+    """Ask for decisions on many cases; all are checked before any is sent.
+
+    Each has an operation and a random reference of its own; a transaction holds many.
+
+    Raises:
+        NotFoundError: There is no such deployment, or nothing is live in it.
+        UsageError: A case does not fit the model; it names row and column, and nothing was sent.
+        RejectedError: The ledger refused.
+    """
+    schema = live_schema(client, deployment)
+    inputs = [
+        input_row(schema.features, case, where=f"row {number}, ")
+        for number, case in enumerate(cases, 1)
+    ]
+    return decide_inputs(client, schema, inputs, executor)
+
+
+def decide_inputs(
+    client: "Client",
+    schema: LiveSchema,
+    inputs: Sequence[tuple[int, ...]],
+    executor: bytes,
+) -> list[Decision]:
+    """Ask for decisions on cases that are in the model's integers already."""
+    if not inputs:
+        return []
+    messages = [
+        DecideCase(schema.deployment, row, executor, secrets.token_bytes(32)) for row in inputs
+    ]
+    size_bytes = max(len(encode(message)) for message in messages)
+    at_once = min(CASES_AT_ONCE, max(1, BATCH_SIZE_BYTES_MAX // (size_bytes + 32)))
+    at_once = min(at_once, max(1, CASE_STEPS_MAX // (schema.step_count + 1)))
+    batches = [messages[at : at + at_once] for at in range(0, len(messages), at_once)]
+    known = _Remembering(client.connection, trust=client.trust)
+    found: list[Decision] = []
+    for final in client.submit_many(batches):
+        final.check()
+        found += [opened(known, final, place) for place in range(len(final.operations))]
+    return found
+
+
+class _Remembering(Reader):
+    """Reads each row once: what many decisions of one model and rule look at does not change."""
+
+    def __init__(self, connection: Connection, *, trust: Trust | None = None) -> None:
+        super().__init__(connection, trust=trust)
+        self._rows: dict[bytes, Any] = {}
+
+    def get(self, table: Table[RecordT], *key: KeyPart) -> RecordT | None:
+        """Return the row as it was when it was read first."""
+        name = table.key(*key)
+        if name not in self._rows:
+            self._rows[name] = super().get(table, *key)
+        found: RecordT | None = self._rows[name]
+        return found
 
 
 def review(

@@ -13,7 +13,7 @@ from cairn.ledger.messages import Event
 from cairn.ledger.parameters import PARAMETERS, Parameter
 from cairn.modules.bank.records import ASSETS
 from cairn.modules.inference.events import Explained, FeaturesScored, PaymentScored
-from cairn.modules.models.records import DEPLOYMENTS, SEALED, VERSIONS
+from cairn.modules.models.records import DEPLOYMENTS, SEALED, VERSION_ENTRIES, VERSIONS
 from cairn.modules.rules.events import CapReached, PayerFrozen, RuleFired
 from cairn.modules.rules.parameters import BACKTEST_REQUIRED, SHADOW_MS_MIN
 from cairn.modules.rules.records import (
@@ -33,10 +33,21 @@ Kind = Literal["integer", "float32", "category"]
 
 
 def schema_of(reader: Reader, deployment: str) -> tuple[Feature, ...]:
-    """Return the inputs of the model that is live in a deployment, in order.
+    """Return the inputs of the model that is live in a deployment, or is to be, in order.
 
     Raises:
-        NotFoundError: There is no such deployment, or nothing is live in it.
+        NotFoundError: As `expected_version`.
+    """
+    return inputs_of(reader, expected_version(reader, deployment))
+
+
+def expected_version(reader: Reader, deployment: str) -> bytes:
+    """Return the version that is live in a deployment; else the newest of the deployment's name.
+
+    So a rule can be written, tested and approved together with the first version of its model.
+
+    Raises:
+        NotFoundError: There is no such deployment, or nothing is live in it nor waits for it.
     """
     row = reader.get(DEPLOYMENTS, deployment)
     if row is None:
@@ -44,12 +55,23 @@ def schema_of(reader: Reader, deployment: str) -> tuple[Feature, ...]:
         close = get_close_matches(deployment, names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "make it with `cairn model deploy`"
         raise NotFoundError(f"there is no deployment {deployment!r}", hint)
-    if not row.current:
+    found = row.current or newest_version(reader, deployment)
+    if not found:
         raise NotFoundError(
             f"no version is live in {deployment!r}",
             "promote an approved version first: `cairn model promote`",
         )
-    return inputs_of(reader, row.current)
+    return found
+
+
+def newest_version(reader: Reader, name: str) -> bytes:
+    """Return the newest version of a model that is not retired; empty if there is none."""
+    newest = b""
+    for entry in reader.series(VERSION_ENTRIES):
+        is_one = entry.record.name == name and entry.record.action == "registered"
+        if is_one and not reader.require(VERSIONS, entry.record.version).retired_ms:
+            newest = entry.record.version
+    return newest
 
 
 def inputs_of(reader: Reader, version: bytes) -> tuple[Feature, ...]:

@@ -184,6 +184,8 @@ class Workspace:
 def find_workspace(directory: Path | None = None) -> Workspace:
     """Return the workspace of a directory, else of CAIRN_DIR, else around the current directory.
 
+    Else it is the only one that stands in the current directory.
+
     Raises:
         UsageError: There is none.
     """
@@ -196,8 +198,14 @@ def find_workspace(directory: Path | None = None) -> Workspace:
     for candidate in (here, *here.parents):
         if (candidate / CHARTER_FILE).is_file():
             return Workspace(candidate)
+    below = sorted(path.parent for path in here.glob(f"*/{CHARTER_FILE}"))
+    if len(below) == 1:
+        return Workspace(below[0])
+    if below:
+        names = ", ".join(path.name for path in below)
+        raise UsageError(f"which workspace? there are {names}", f"choose with --dir, or {VARIABLE}")
     raise UsageError(
-        "no workspace here, nor in a directory above", "`cairn init DIR` makes one; or give --dir"
+        "no workspace here, above, or just below", "`cairn init DIR` makes one; or give --dir"
     )
 
 

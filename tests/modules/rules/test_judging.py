@@ -1,8 +1,10 @@
 import pytest
 
+from cairn.exact import rules
 from cairn.exact.rules import All, Compare, Emit, Freeze, Hold, Refuse
 from cairn.exact.windows import EMPTY
 from cairn.ledger.hooks import Allow
+from cairn.ledger.records import Asserted
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import AccountFrozen, HoldExpired, HoldPlaced, TransferSettled
 from cairn.modules.bank.messages import OpenEscrow
@@ -16,6 +18,7 @@ from cairn.modules.rules.messages import ActivateRule, RetireRule, SwitchAllRule
 from cairn.modules.rules.queries import count_today, list_firings, warm_up
 from cairn.modules.rules.records import DAY_MS
 from cairn.modules.screening.queries import get_windows
+from cairn.primitives.encoding import replace
 from tests.modules.founding import (
     FUNDS_UNITS,
     activate,
@@ -134,6 +137,17 @@ def test_a_rule_may_look_at_features_alone(ledger: Harness) -> None:
     assert outcome.event(RuleFired).inputs == (1,)
     assert outcome.event(HoldPlaced).score_ppm == -1
     assert kinds(ledger.done("pia", pay(ledger, 0, 1, 5)).events) == ["TransferSettled"]
+
+
+def test_a_rule_may_look_at_what_the_submitter_states(ledger: Harness) -> None:
+    stated = Compare("asserted:device-risk", ">=", 7)
+    activate(ledger, hold_rule("device", stated, BIG, rules.Any(2)))
+    risky = replace(pay(ledger, 0, 1, 5), asserted=(Asserted("device-risk", 7),))
+    assert ledger.done("pia", risky).event(RuleFired).inputs == (7, 5)
+    # What is not stated is unknown: it fires nothing, and keeps nothing from firing.
+    assert kinds(ledger.done("pia", pay(ledger, 0, 1, 5)).events) == ["TransferSettled"]
+    fired = ledger.done("pia", pay(ledger, 0, 1, 500)).event(RuleFired)
+    assert (fired.conditions, fired.inputs) == ((1,), (None, 500))
 
 
 def test_a_refusal_moves_nothing_and_says_why(ledger: Harness) -> None:

@@ -27,7 +27,11 @@ from cairn.exact.models import (
 from cairn.exact.schema import Feature
 from cairn.exact.scoring import Scorer
 from cairn.learning.conversion.additive_models import write_linear
-from cairn.learning.conversion.errors import ConversionError, DifferenceError
+from cairn.learning.conversion.errors import (
+    ConversionError,
+    DifferenceError,
+    UnsupportedModelError,
+)
 from cairn.learning.conversion.frames import Frame, read_frame
 from cairn.learning.conversion.reading import read_source
 from cairn.learning.conversion.report import ConversionReport, count_flips, rank_correlation
@@ -141,6 +145,12 @@ def _source_scores(read: Source) -> tuple[Floats, Floats]:
     """Return the raw outputs and the scores of the rows by the source's own code."""
     rows = read.frame.source
     prepared = read.prepare(rows.to_pandas() if hasattr(rows, "column_names") else rows)
+    if read.model.library == "xgboost" and hasattr(prepared, "tocsr"):
+        raise UnsupportedModelError(
+            "XGBoost gets a sparse matrix from the steps before it, and takes its zeros for missing",
+            hint="use OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0), "
+            "and train again",
+        )
     with np.errstate(all="ignore"):
         return read.model.raw(prepared), np.clip(read.model.score(prepared), 0.0, 1.0)
 

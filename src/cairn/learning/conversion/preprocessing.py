@@ -70,7 +70,7 @@ def transform(step: Any, columns: Columns, told: list[str]) -> Columns:
     if reader is None:
         raise _refuse(step, ADVICE.get(name, "leave it out, or convert the data before training"))
     after = reader(step, columns)
-    told.append(f"{name}: {len(columns)} of the columns become {len(after)}")
+    told.append(f"{name}: {len(columns)} columns in, {len(after)} out")
     return after
 
 
