@@ -1,11 +1,22 @@
 """A sum of one-comparison trees, written as a scorecard, scores the same bit for bit."""
 
+from struct import pack
+
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
 
 from cairn.exact.explain import contributions
-from cairn.exact.models import ExactModel, Scorecard, Trees
+from cairn.exact.models import (
+    FORMAT_VERSION,
+    LEFT_IS_LEAF,
+    RIGHT_IS_LEAF,
+    ExactModel,
+    Feature,
+    Scorecard,
+    Trees,
+    check_form,
+)
 from cairn.exact.scoring import Scorer
 from cairn.learning.additive import additive_scorecard
 from cairn.learning.conversion.convert import convert
@@ -75,12 +86,23 @@ def test_what_is_no_sum_of_single_comparisons_is_refused(
         additive_scorecard(additive_scorecard(fitted(rows, labels, depth=1), rows), rows)
 
 
-def test_too_many_thresholds_are_refused_by_name(labels: np.ndarray, rows: np.ndarray) -> None:
-    model = LGBMClassifier(
-        n_estimators=900, max_depth=1, num_leaves=2, max_bin=1_023, min_child_samples=1, verbose=-1
+def test_too_many_thresholds_are_refused_by_name() -> None:
+    stumps = [(place, -place - 1, place + 1) for place in range(256)]
+    trees = ExactModel(
+        version=FORMAT_VERSION,
+        features=(Feature("income", "integer"),),
+        link="logistic",
+        body=Trees(
+            base=0,
+            divisor=1,
+            tree_sizes=pack("<256I", *[1] * 256),
+            leaf_flags=bytes([LEFT_IS_LEAF | RIGHT_IS_LEAF]) * 256,
+            features=bytes(256),
+            thresholds=pack("<256i", *(bound for bound, _, _ in stumps)),
+            leaf_values=pack("<512q", *(leaf for _, *leaves in stumps for leaf in leaves)),
+            leaf_index=b"",
+        ),
     )
-    noisy = np.where(np.random.default_rng(1).random(len(labels)) < 0.5, labels, 1 - labels)
-    model.fit(rows[:, :1], noisy)
-    trees = convert(model, ("income",), rows[:10, :1]).model
-    with pytest.raises(ConversionError, match="max_bin"):
-        additive_scorecard(trees, rows[:, :1])
+    check_form(trees)
+    with pytest.raises(ConversionError, match="256 thresholds"):
+        additive_scorecard(trees, [[5]])

@@ -346,7 +346,7 @@ def test_sparse_columns_are_zeros_for_lightgbm_and_missing_for_xgboost() -> None
                                       sparse_threshold=1.0)  # fmt: skip
     check(make_pipeline(columns, MODELS["lightgbm"]).fit(TRAIN, LABELS), TEST)
     source = make_pipeline(columns, MODELS["xgboost"]).fit(TRAIN, LABELS)
-    with pytest.raises(UnsupportedModelError, match="zeros for missing") as caught:
+    with pytest.raises(UnsupportedModelError, match="takes the zeros for missing") as caught:
         convert(source, rows=TEST)
     assert "sparse_output=False" in caught.value.hint
 

@@ -249,7 +249,11 @@ def _takes(kind: inspect.Type, usual: tuple[Any, ...]) -> bool:
         str: inspect.StrType,
         tuple: inspect.VarTupleType,
     }
-    return bool(usual) and isinstance(kind, wanted[type(usual[0])])
+    if not usual or not isinstance(kind, wanted[type(usual[0])]):
+        return False
+    if isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType):
+        return all(isinstance(item, kind.item_type.cls) for value in usual for item in value)
+    return True
 
 
 def _texts(low: int | None, high: int | None, pattern: str | None) -> list[str]:

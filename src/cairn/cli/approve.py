@@ -39,7 +39,8 @@ def approve(
     """Show what waits for your approval, and approve it once you have said so."""
     with session.client() as client:
         names = session.names(client)
-        found = _chosen(pending(client, client.account), name or [], _why_not(client))
+        mine = pending(client, client.account, session.workspace)
+        found = _chosen(mine, name or [], _why_not(client))
         if session.as_json:
             shown = [_fields(names, one) for one in found]
         else:

@@ -318,10 +318,23 @@ def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestRe
 
 
 def summary_of(report: "BacktestReport") -> dict[str, Any]:
-    """Return the report's figures as people read them."""
+    """Return the report's figures as people read them; cases have no time and no amount."""
+    if report.scope:
+        return {
+            "rule": report.rule,
+            "cases": f"{report.payments:,}",
+            "alerts": f"{report.alerts:,} ({report.alerts / max(1, report.payments):.1%} of them)",
+            "known_outcomes": f"of {report.labelled:,} of the alerts",
+            "precision": f"{_share(report.precision_ppm)} of these alerts are right",
+            "recall": f"{_share(report.recall_ppm)} of the {report.frauds:,} known positives",
+            "false_alarms": f"{report.genuine_alerts:,}",
+            "cap": f"{report.daily_cap:,} a day",
+            "missing_values": report.unscored,
+            "top_reasons": [f"{one.text}: {one.alerts:,}" for one in report.reasons[:5]],
+        }
     return {
         "rule": report.rule,
-        "payments" if not report.scope else "cases": report.payments,
+        "payments": report.payments,
         "alerts": report.alerts,
         "alerts_per_day": f"{report.alerts_per_day_milli / 1000:.1f}",
         "acted_within_cap": f"{report.acted} (cap {report.daily_cap} a day)",

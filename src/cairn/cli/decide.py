@@ -30,7 +30,7 @@ from cairn.sdk.decisions import Decision as Decided
 from cairn.sdk.decisions import Payment, decide_inputs, opened, waiting_words
 from cairn.sdk.errors import UsageError
 from cairn.sdk.names import Names, customer_pseudonym, find_id
-from cairn.sdk.predictions import live_schema
+from cairn.sdk.predictions import live_schema, spelled
 from cairn.sdk.quantities import format_amount, format_time, parse_amount, parse_time
 from cairn.sdk.reading import Reader
 
@@ -240,6 +240,7 @@ def _decide_file(
     file, output = files
     schema = live_schema(client, deployment)
     columns, cells = read_rows(file)
+    columns = spelled(schema.features, columns)
     inputs = inputs_of(schema.features, columns, cells)
     session.out.talk(f"{len(inputs):,} rows fit the model")
     found: list[Decided] = []

@@ -30,6 +30,7 @@ from cairn.sdk.predictions import (
     live_schema,
     predict_inputs,
     schema_of,
+    spelled,
 )
 from cairn.sdk.quantities import format_time
 from cairn.sdk.reading import Reader
@@ -214,6 +215,7 @@ def _score_file(
 ) -> dict[str, Any]:
     """Score every row of a CSV file, and write each with its score and place; all or none."""
     columns, cells = read_rows(file)
+    columns = spelled(schema.features, columns)
     inputs = inputs_of(schema.features, columns, cells)
     session.out.talk(f"{len(inputs):,} rows fit the model")
     found: list[Prediction] = []

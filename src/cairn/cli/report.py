@@ -51,6 +51,7 @@ def report(
             **found.fates,
             "alerts": found.alerts,
             "decisions": sum(found.decisions.verdicts.values()),
+            **{f"decisions_{name}": count for name, count in found.decisions.verdicts.items()},
             "precision": None if found.precision is None else round(found.precision, 4),
             "recall": None if found.recall is None else round(found.recall, 4),
         }

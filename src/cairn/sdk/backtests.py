@@ -21,6 +21,7 @@ from cairn.modules.rules.records import NAMES, RULES, rule_digest
 from cairn.sdk.client import Client
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.history import History
+from cairn.sdk.predictions import hint_of
 from cairn.sdk.reading import Reader
 from cairn.sdk.rules import expected_version
 from cairn.sdk.tabular import input_name
@@ -143,7 +144,8 @@ def case_inputs(
             try:
                 value = parse_value(features[name], row[name])
             except ModelInputError as error:
-                raise UsageError(f"row {number}, column {name!r}: {error}") from error
+                hint = hint_of(features[name])
+                raise UsageError(f"row {number}, column {name!r}: {error}", hint) from error
             column.append(None if value == MISSING else value)
     return columns
 

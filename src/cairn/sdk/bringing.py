@@ -66,6 +66,7 @@ from cairn.sdk.datasets import (
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.models import CARD_FILE, MODEL_FILE, register_version, slug, upload_model
 from cairn.sdk.plans import People, Tell, quiet, record_evaluation
+from cairn.sdk.quantities import format_time
 from cairn.sdk.quality import report_file, save_report, stated_quality
 from cairn.sdk.tabular import input_name
 from cairn.sdk.workspace import Workspace, write_file
@@ -140,6 +141,8 @@ def bring_model(
         RejectedError: The ledger refuses a step; those before it stand, and are not repeated.
     """
     read = _read_files(files)
+    if files.test is not None:
+        _check_unseen(people, workspace, files.test)
     tell(f"exact model: {read.conversion.summary()}")
     data, dataset = registered_file(people, workspace, files.data, files.label, files.licence, tell)
     digest = model_digest(read.raw)
@@ -245,12 +248,18 @@ def _read_files(files: ModelFiles) -> _Read:
     labels_of(rows, files.label, files.data.name)
     left_out = [name for name in (files.label, *files.without) if name in rows.column_names]
     inputs = rows if input_names(source) else rows.drop_columns(left_out)
-    model, report = convert(
-        source,
-        rows=inputs,
-        threshold=files.protocol.threshold_ppm / PPM,
-        largest_difference_max=files.largest_difference_max,
-    )
+    try:
+        model, report = convert(
+            source,
+            rows=inputs,
+            threshold=files.protocol.threshold_ppm / PPM,
+            largest_difference_max=files.largest_difference_max,
+        )
+    except ConversionError as error:
+        if input_names(source) or "columns" not in str(error):
+            raise
+        more = "the model knows no names: leave other columns out by --without COLUMN"
+        raise ConversionError(str(error), more) from error
     evaluation = None
     if files.test is not None:
         if files.test.resolve() == files.data.resolve():
@@ -269,25 +278,56 @@ def _read_files(files: ModelFiles) -> _Read:
     return _Read(model, encode_model(model), report, evaluation)
 
 
-def _committed(workspace: Workspace, file: Path, label: str, licence: str, tell: Tell) -> Manifest:
-    """Return the manifest of a file, which is committed if it is not yet."""
+def _find_committed(workspace: Workspace, file: Path) -> Manifest | None:
+    """Return the manifest of a file, None if it was never committed."""
     try:
         size_bytes = file.stat().st_size
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", "name a file") from error
-    known = labels(workspace)
-    for name in known:
+    for name in labels(workspace):
         manifest = open_manifest(workspace, name)
         if manifest.size_bytes == size_bytes and check_dataset(workspace, name, file).is_same:
             return manifest
+    return None
+
+
+def _committed(workspace: Workspace, file: Path, label: str, licence: str, tell: Tell) -> Manifest:
+    """Return the manifest of a file, which is committed if it is not yet."""
+    found = _find_committed(workspace, file)
+    if found is not None:
+        return found
     stem = input_name(file.stem)[:50]
     if not stem:
         raise UsageError(f"{file.name} names no data set", "rename the file: letters, digits, -")
-    taken = [one.version for one in known if one.name == stem]
+    taken = [one.version for one in labels(workspace) if one.name == stem]
     name = DatasetLabel(stem, max(taken, default=0) + 1)
     schema = infer_schema(file, label=label)
     tell(f"committing {file.name} as {name}")
     return commit_dataset(workspace, name, file, schema, licence=licence)
+
+
+def _check_unseen(people: People, workspace: Workspace, test: Path) -> None:
+    """Check that the labels of a test are not on the ledger, unless a plan was there before.
+
+    Raises:
+        UsageError: They are, so that no evaluation by them can be recorded.
+    """
+    manifest = _find_committed(workspace, test)
+    if manifest is None:
+        return
+    try:
+        registered_ms = find_registered(people.developer, manifest)[1].registered_ms
+    except NotFoundError:
+        return
+    for entry in people.developer.series(PLAN_ENTRIES):
+        plan = people.developer.require(PLANS, entry.record.plan)
+        if plan.test_digest == manifest.digest and plan.committed_ms < registered_ms:
+            return
+    raise UsageError(
+        f"{test.name} is registered since {format_time(registered_ms)}, labels included, and no "
+        "plan was made before: whoever knew them could have chosen the model by them",
+        "give rows as --test that nobody has registered; or leave --test out",
+    )
 
 
 def _label_of(workspace: Workspace, manifest: Manifest) -> DatasetLabel:

@@ -71,6 +71,7 @@ from cairn.sdk.refusals import rejected
 if TYPE_CHECKING:
     from cairn.sdk.approvals import Approvable
     from cairn.sdk.pending import Pending
+    from cairn.sdk.workspace import Workspace
 
 VALIDITY_BLOCKS = 10_000
 """How many heights ahead a transaction stays valid, unless the ledger allows fewer."""
@@ -124,15 +125,17 @@ class Client(Reader):
         final.check()
         return final
 
-    def pending(self) -> "list[Pending]":
+    def pending(self, workspace: "Workspace | None" = None) -> "list[Pending]":
         """Return what waits for this account's approval, with what is known of it.
+
+        What a model's card says is told if the workspace has it.
 
         Raises:
             ProtocolError: An answer does not verify.
         """
         from cairn.sdk.pending import pending
 
-        return pending(self, self.account)
+        return pending(self, self.account, workspace)
 
     def approve(self, *approvables: "Approvable | Pending") -> Final:
         """Approve models and rules as this account, all in one transaction.

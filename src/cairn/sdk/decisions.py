@@ -148,6 +148,8 @@ def decide_cases(
 ) -> list[Decision]:
     """Ask for decisions on many cases; all are checked before any is sent.
 
+    A table, of pandas or Arrow, may have other columns too.
+
     Each has an operation and a random reference of its own; a transaction holds many.
 
     Raises:
@@ -156,6 +158,11 @@ def decide_cases(
         RejectedError: The ledger refused.
     """
     schema = live_schema(client, deployment)
+    if hasattr(cases, "columns"):
+        from cairn.learning.conversion.rows import encode_rows
+
+        encoded = encode_rows(schema.features, cases)
+        return decide_inputs(client, schema, [tuple(row) for row in encoded.tolist()], executor)
     inputs = [
         input_row(schema.features, case, where=f"row {number}, ")
         for number, case in enumerate(cases, 1)

@@ -30,6 +30,7 @@ from cairn.sdk.approvals import (
 from cairn.sdk.quality import figures_words
 from cairn.sdk.reading import Reader
 from cairn.sdk.rules import schema_of, standing_of
+from cairn.sdk.workspace import Workspace
 
 FIGURES = ("roc_auc", "average_precision", "calibration_error", "recall_at_threshold")
 """Figures of an evaluation that are told, if they are there; the one it is judged by comes first"""
@@ -79,13 +80,16 @@ class Pending:
         return str(fragment(heading(f"{self.name}: {self.title}", 3), definition_list(facts)))
 
 
-def waiting(reader: Reader) -> Iterator[Pending]:
-    """Yield what is not live yet and could be: models first, then rules."""
-    yield from _models(reader)
+def waiting(reader: Reader, workspace: Workspace | None = None) -> Iterator[Pending]:
+    """Yield what is not live yet and could be: models first, then rules.
+
+    With the workspace that a model was brought from it is told how exact its conversion is.
+    """
+    yield from _models(reader, workspace)
     yield from _rules(reader)
 
 
-def pending(reader: Reader, account: bytes) -> list[Pending]:
+def pending(reader: Reader, account: bytes, workspace: Workspace | None = None) -> list[Pending]:
     """Return what waits for an account's approval: it may approve it, has not, and one is missing.
 
     Raises:
@@ -93,7 +97,7 @@ def pending(reader: Reader, account: bytes) -> list[Pending]:
     """
     roles = reader.require(ACCOUNTS, account).roles
     found = []
-    for one in waiting(reader):
+    for one in waiting(reader, workspace):
         policy = reader.require(POLICIES, one.policy)
         may = any(role in policy.roles for role in roles)
         is_open = not one.is_approved and not one.standing.spent
@@ -104,7 +108,7 @@ def pending(reader: Reader, account: bytes) -> list[Pending]:
     return found
 
 
-def _models(reader: Reader) -> Iterator[Pending]:
+def _models(reader: Reader, workspace: Workspace | None) -> Iterator[Pending]:
     """Yield for each deployment the newest version of its name, and what somebody approved."""
     entries = [one.record for one in reader.series(VERSION_ENTRIES)]
     retired = [one.version for one in entries if one.action == "retired"]
@@ -131,14 +135,18 @@ def _models(reader: Reader) -> Iterator[Pending]:
                 subject=approvable.subject,
                 author=approvable.author,
                 standing=_standing(reader, approvable),
-                facts=tuple(_model_facts(reader, one.version)),
+                facts=tuple(_model_facts(reader, one.version, workspace)),
             )
 
 
-def _model_facts(reader: Reader, version: bytes) -> Iterator[tuple[str, str]]:
+def _model_facts(
+    reader: Reader, version: bytes, workspace: Workspace | None
+) -> Iterator[tuple[str, str]]:
     row = reader.require(VERSIONS, version)
     run = reader.require(RUNS, row.run)
     yield "fitted with", f"{run.library} {run.library_version}"
+    if workspace is not None:
+        yield from _card_facts(workspace, row.card_digest)
     for dataset in dict.fromkeys(split.dataset for split in run.splits):
         data = reader.require(DATASETS, dataset)
         yield "learned from", f"{data.name}@{data.version}, {data.row_count:,} rows"
@@ -163,6 +171,20 @@ def _model_facts(reader: Reader, version: bytes) -> Iterator[tuple[str, str]]:
         ]
         how = "blind" if evaluation.is_blind else "not blind"
         yield "evaluation", f"{evaluation.row_count:,} rows, {how}: {'; '.join(told)}"
+
+
+def _card_facts(workspace: Workspace, card_digest: bytes) -> Iterator[tuple[str, str]]:
+    """Yield what the card says that the version was registered with."""
+    from cairn.sdk.bringing import card_of
+
+    report = card_of(workspace, card_digest).get("conversion")
+    if report:
+        yield (
+            "conversion",
+            f"scores differ by at most {report['largest_difference']:.2g} on "
+            f"{report['row_count']:,} rows; {report['flips_at_threshold']} decisions flip at "
+            f"{report['threshold']:g}",
+        )
 
 
 def _rules(reader: Reader) -> Iterator[Pending]:

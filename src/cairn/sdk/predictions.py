@@ -80,7 +80,7 @@ def live_schema(reader: Reader, deployment: str) -> LiveSchema:
     row = reader.get(DEPLOYMENTS, deployment)
     if row is None or not row.current:
         raise NotFoundError(
-            f"no version is live in {deployment!r}", "promote one: `cairn model promote`"
+            f"no version is live in {deployment!r}", "once people have approved one, `cairn go-live` lets it act"
         )
     return schema_of(reader, deployment, row.current)
 
@@ -134,6 +134,21 @@ def input_row(features: Sequence[Feature], row: Row, where: str = "") -> tuple[i
             shown = f"{where}column {feature.name!r}: {error}"
             raise UsageError(shown, hint_of(feature)) from error
     return tuple(found)
+
+
+def spelled(features: Sequence[Feature], columns: Sequence[str]) -> list[str]:
+    """Return the columns of a file, those that are inputs by the names of the inputs.
+
+    An input has a name of the ledger's alphabet, so that `LIMIT_BAL` is `limit_bal`.
+    """
+    from cairn.sdk.tabular import input_name
+
+    names = [feature.name for feature in features]
+    return [
+        slug if one not in names and slug in names and slug not in columns else one
+        for one in columns
+        for slug in (input_name(one),)
+    ]
 
 
 def check_columns(features: Sequence[Feature], columns: Sequence[str]) -> None:

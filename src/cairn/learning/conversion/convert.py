@@ -147,7 +147,7 @@ def _source_scores(read: Source) -> tuple[Floats, Floats]:
     prepared = read.prepare(rows.to_pandas() if hasattr(rows, "column_names") else rows)
     if read.model.library == "xgboost" and hasattr(prepared, "tocsr"):
         raise UnsupportedModelError(
-            "XGBoost gets a sparse matrix from the steps before it, and takes its zeros for missing",
+            "XGBoost takes the zeros for missing in the sparse columns of the steps before it",
             hint="use OneHotEncoder(sparse_output=False) or ColumnTransformer(sparse_threshold=0), "
             "and train again",
         )
@@ -197,7 +197,7 @@ def _notes(read: Source, model: ExactModel) -> list[str]:
             model.features,
             strict=False,
         )
-        if name != feature.name and read.frame.named
+        if name.lower() != feature.name and read.frame.named
     ]
     if renamed:
         notes.append(f"renamed: {'; '.join(renamed[:40])}")

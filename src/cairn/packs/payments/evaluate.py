@@ -49,6 +49,43 @@ PAYMENT_FEATURES: Final = (
 So a ledger without either derives the same.
 """
 
+LABELLED_FEATURES: Final = (
+    "amount_units",
+    "hour_of_day",
+    "is_night",
+    "is_weekend",
+    "payer_count_10m",
+    "payer_count_1h",
+    "payer_count_24h",
+    "payer_count_30d",
+    "payer_sum_1h",
+    "payer_sum_24h",
+    "payer_mean_30d",
+    "payer_since_last_s",
+    "payer_distinct_1d",
+    "payer_fraud_count_30d",
+    "payee_count_1h",
+    "payee_count_24h",
+    "payee_count_30d",
+    "payee_sum_24h",
+    "payee_mean_30d",
+    "payee_since_last_s",
+    "payee_distinct_1d",
+    "payee_distinct_7d",
+    "payee_fraud_count_7d",
+    "payee_fraud_ppm_7d",
+    "payee_fraud_ppm_30d",
+    "terminal_count_24h",
+    "terminal_distinct_7d",
+    "terminal_fraud_count_7d",
+    "terminal_fraud_ppm_7d",
+    "terminal_fraud_ppm_30d",
+    "pair_first_seen",
+    "amount_over_payer_mean_ppm",
+    "amount_over_payee_mean_ppm",
+)
+"""What a model looks at where outcomes are put on record and terminals are known."""
+
 
 @dataclass(frozen=True)
 class TimeSplit:

@@ -8,7 +8,7 @@ trips through unknown shops, and large sums between private people.
 On top of it six patterns, each fraud labelled with its own:
 
     stolen_card  a small test payment, then a burst at shops that the customer never used
-    terminal     for some days the customers of one shop are charged there, mostly at night
+    terminal     for three weeks or so a terminal of one shop charges its customers
     mule         victims pay into one account within hours, which passes the money on at once
     cycle        money goes round a ring of accounts and comes back, a little less at each step
     fan_in       many accounts pay sums just below a reporting limit into one
@@ -44,12 +44,12 @@ _MERCHANT = "syn-m"
 """How the names of merchants begin."""
 
 _SCENARIO_SHARES = {
-    "stolen_card": 0.36,
-    "terminal": 0.2,
-    "mule": 0.16,
-    "cycle": 0.1,
-    "fan_in": 0.09,
-    "fan_out": 0.09,
+    "stolen_card": 0.26,
+    "terminal": 0.36,
+    "mule": 0.14,
+    "cycle": 0.08,
+    "fan_in": 0.08,
+    "fan_out": 0.08,
 }
 _HARMLESS_SHARES = {"trip": 0.025, "collection": 0.012, "large": 0.015}
 """What looks like fraud and is not, as shares of all payments."""
@@ -229,20 +229,23 @@ def _stolen_card(town: _Town, rng: Generator, start: int) -> _Batch:
 
 
 def _terminal(town: _Town, rng: Generator, start: int) -> _Batch:
-    """Return charges to a terminal's customers over some days, mostly at night."""
+    """Return charges to a compromised terminal's customers, for longer than labels take.
+
+    So whoever knows the terminal's frauds of the week before last can tell the later ones.
+    """
     settings = town.settings
-    count = int(rng.integers(8, 25))
-    terminal = int(_merchants(town, rng, 1)[0])
+    count = int(rng.integers(25, 55))
+    terminal = int(_merchants(town, rng, 1, uniform=True)[0])
     known = np.flatnonzero((town.shops == terminal).any(axis=1))
     pool = known if len(known) >= 4 else np.arange(settings.customers)
-    day = rng.integers(0, 6, count)
-    hour = np.where(rng.random(count) < 0.75, rng.integers(0, 6, count), rng.integers(6, 24, count))
+    day = rng.integers(0, rng.integers(18, 29), count)
+    hour = np.where(rng.random(count) < 0.35, rng.integers(0, 6, count), rng.integers(6, 24, count))
     second = day * 86_400 + hour * 3_600 + rng.integers(0, 3_600, count)
     return _Batch(
         time=start - start % DAY_MS + second * SECOND_MS,
         payer=rng.choice(pool, count),
         payee=np.full(count, terminal),
-        amount=_cents(np.round(rng.uniform(30, 180, count)) * 100),
+        amount=_cents(np.exp(rng.normal(town.level.mean() + 0.6, 0.6, count))),
     )
 
 
@@ -352,9 +355,13 @@ _SCENARIOS: dict[str, Callable[[_Town, Generator, int], _Batch]] = {
 
 
 def _repeat(town: _Town, rng: Generator, name: str, count: int) -> list[_Batch]:
-    """Return incidents of one pattern with `count` payments in all; the last may be cut."""
+    """Return incidents of one pattern with `count` payments in all; the last may be cut.
+
+    What would come after the last day comes on the first ones: as the rest of an incident that had
+    begun before. So the pattern is as frequent on the last days as on any other.
+    """
     settings = town.settings
-    span_ms = max(1, settings.days - 6) * DAY_MS
+    span_ms = settings.days * DAY_MS
     place = rng.random()
     scenario = name if name in _SCENARIO_SHARES else ""
     batches: list[_Batch] = []
@@ -362,7 +369,8 @@ def _repeat(town: _Town, rng: Generator, name: str, count: int) -> list[_Batch]:
         place = (place + _GOLDEN) % 1.0
         start = settings.start_ms + int(place * span_ms) // SECOND_MS * SECOND_MS
         found = _head(_SCENARIOS[name](town, rng, start), count)
-        batches.append(_Batch(found.time, found.payer, found.payee, found.amount, scenario))
+        time = settings.start_ms + (found.time - settings.start_ms) % span_ms
+        batches.append(_Batch(time, found.payer, found.payee, found.amount, scenario))
         count -= len(found.time)
     return batches
 

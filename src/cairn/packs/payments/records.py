@@ -34,6 +34,13 @@ TERMINAL_SCHEMA = Schema(
 """The same of payments where it is known at which terminal they were made."""
 
 
+LEARNING_SCHEMA = Schema(
+    columns=tuple(one for one in TERMINAL_SCHEMA.columns if one.name != "scenario"),
+    subject="payer",
+)
+"""What a model may learn from: with terminals, without the scenario."""
+
+
 @dataclass(frozen=True)
 class Payments:
     """Payments in the order of `booked_at`, column by column."""
@@ -97,12 +104,23 @@ def table_of(payments: Payments) -> Table:
     return Table(TERMINAL_SCHEMA, (*columns, terminals), len(payments))
 
 
+def learning_table(payments: Payments) -> Table:
+    """Return `payments` as a table with the columns of `LEARNING_SCHEMA`."""
+    whole = table_of(payments)
+    columns = dict(zip(whole.schema.names, whole.columns, strict=True))
+    columns.setdefault("terminal", [None] * len(payments))
+    found = tuple(columns[name] for name in LEARNING_SCHEMA.names)
+    return Table(LEARNING_SCHEMA, found, len(payments))
+
+
 def payments_of(table: Table) -> Payments:
-    """Return the payments of a table with the canonical columns, sorted by time (stable)."""
-    names = PAYMENT_SCHEMA.names
-    tx_id, booked_at, payer, payee, amount_units, asset, label, scenario = (
-        table.column(name) for name in names
-    )
+    """Return the payments of a table with the canonical columns, sorted by time (stable).
+
+    The scenario may be left out, as it has to be of what a model learns from: it tells the label.
+    """
+    names = [name for name in PAYMENT_SCHEMA.names if name != "scenario"]
+    tx_id, booked_at, payer, payee, amount_units, asset, label = map(table.column, names)
+    scenario = table.column("scenario") if "scenario" in table.schema.names else [None] * len(label)
     terminal = table.column("terminal") if "terminal" in table.schema.names else []
     labels = [LABEL_UNKNOWN if value is None else int(value) for value in label]
     unsorted = Payments(
