@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from cairn.exact.features import FEATURES
-from cairn.exact.models import ExactModel
+from cairn.exact.models import MISSING, ExactModel
 from cairn.exact.rules import (
     DAILY_CAP_MAX,
     FORMAT_VERSION,
@@ -528,10 +528,13 @@ def _case_scores(
         )
     matrix = np.empty((count, len(model.features)), np.int64)
     for at, feature in enumerate(model.features):
-        column = [value for value in inputs.get(feature.name, ()) if value is not None]
-        if len(column) != count:
-            raise DatasetError(f"the table lacks values of {feature.name!r}, which the model takes")
-        matrix[:, at] = column
+        column = inputs.get(feature.name)
+        if column is None or (None in column and not feature.nullable):
+            raise DatasetError(
+                f"the table lacks values of {feature.name!r}, which the model takes",
+                f"the model takes: {', '.join(one.name for one in model.features)}",
+            )
+        matrix[:, at] = [MISSING if value is None else value for value in column]
     return _scores(model, matrix)
 
 

@@ -66,8 +66,8 @@ from cairn.sdk.datasets import (
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.models import CARD_FILE, MODEL_FILE, register_version, slug, upload_model
 from cairn.sdk.plans import People, Tell, quiet, record_evaluation
-from cairn.sdk.quantities import format_time
 from cairn.sdk.quality import report_file, save_report, stated_quality
+from cairn.sdk.quantities import format_time
 from cairn.sdk.tabular import input_name
 from cairn.sdk.workspace import Workspace, write_file
 

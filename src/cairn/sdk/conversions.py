@@ -67,7 +67,9 @@ def read_rows(path: Path) -> Untyped:
         json = require("pyarrow.json")
         return json.read_json(path, read_options=json.ReadOptions(block_size=min(size, 2**31 - 1)))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", "name a file that exists") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}", "name a file that exists"
+        ) from error
     except arrow.ArrowException as error:
         raise UsageError(
             f"{path} is malformed: {str(error).splitlines()[0]}", "save it again with a header"

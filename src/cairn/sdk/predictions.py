@@ -80,7 +80,8 @@ def live_schema(reader: Reader, deployment: str) -> LiveSchema:
     row = reader.get(DEPLOYMENTS, deployment)
     if row is None or not row.current:
         raise NotFoundError(
-            f"no version is live in {deployment!r}", "once people have approved one, `cairn go-live` lets it act"
+            f"no version is live in {deployment!r}",
+            "once people have approved one, `cairn go-live` lets it act",
         )
     return schema_of(reader, deployment, row.current)
 

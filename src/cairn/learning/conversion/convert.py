@@ -92,8 +92,9 @@ def convert(
                 hint="give one column per feature, in the order of the schema",
             )
     with warnings.catch_warnings():
-        # A model that was fitted on a table says so each time it is given an array.
+        # A model that was fitted on a table says so when it is given an array, or the converse.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        warnings.filterwarnings("ignore", message="X has feature names, but")
         read = read_source(source, frame, schema)
         if schema is None:
             schema, places = infer_features(read)

@@ -9,7 +9,6 @@ from cairn.modules.models.errors import (
     NoLiveVersionError,
     VersionNotFoundError,
 )
-from cairn.modules.models.records import InputFeature as InputFeature
 from cairn.modules.models.records import (
     CHUNKS,
     DEPLOYMENTS,
@@ -20,6 +19,7 @@ from cairn.modules.models.records import (
     Version,
     effective_version,
 )
+from cairn.modules.models.records import InputFeature as InputFeature
 
 
 class LiveVersion(NamedTuple):

@@ -1,4 +1,4 @@
-"""From somebody's payments files to the canonical columns, and from subjects to pseudonyms.
+"""From somebody's payments files to the canonical columns.
 
 A mapping is a small YAML file:
 
@@ -21,7 +21,6 @@ is guessed, and an error names row and column. An amount is an `integer` of unit
 `float64`, which alone is rounded, to the nearest unit, because binary floats seldom hold cents.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +39,6 @@ from cairn.packs.payments.records import (
     Payments,
     payments_of,
 )
-from cairn.primitives.ids import ID_SIZE_BYTES, AccountId
-
-PSEUDONYM_KEY_SIZE_BYTES_MIN = 16
 
 _REQUIRED = ("tx_id", "booked_at", "payer", "payee", "amount_units", "asset")
 _OPTIONAL = ("label", "scenario", "terminal")
@@ -265,22 +261,3 @@ def _converted(name: str, source: ColumnMapping, values: list[Value]) -> list[Va
     if factor != 1:
         return [int(value) * factor for value in values if value is not None]
     return values
-
-
-def pseudonym(key: bytes, relationship: str, subject: str) -> AccountId:
-    """Return the account id under which `subject` appears on one ledger.
-
-    It is HMAC-SHA256 over relationship and subject, cut to 20 bytes: without the key nobody can
-    tell who it is or try candidates, and two relationships (two ledgers, two partners) see ids of
-    the same person that have nothing in common.
-
-    Args:
-        key: Secret of the organisation, at least 16 bytes.
-        relationship: For whom the pseudonym is, for example the ledger's chain id.
-        subject: The organisation's own name of the person or account.
-    """
-    if len(key) < PSEUDONYM_KEY_SIZE_BYTES_MIN:
-        raise DatasetError(f"a pseudonym key has at least {PSEUDONYM_KEY_SIZE_BYTES_MIN} bytes")
-    scope = relationship.encode()
-    message = b"cairn/pseudonym" + len(scope).to_bytes(8, "big") + scope + subject.encode()
-    return AccountId(hmac.digest(key, message, "sha256")[:ID_SIZE_BYTES])

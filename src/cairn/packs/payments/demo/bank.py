@@ -9,7 +9,6 @@ from cairn.modules.identity.records import GOVERNANCE, RECOVERY, Policy, member_
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.folder import DemoFolder
 from cairn.packs.payments.demo.source import DemoPayments
-from cairn.packs.payments.mapping import pseudonym
 from cairn.primitives.checkpoints import ED25519, verifier_key
 from cairn.primitives.ids import AccountId
 from cairn.primitives.signatures import SigningKey
@@ -18,6 +17,7 @@ from cairn.sdk.client import Client
 from cairn.sdk.founding import found_workspace
 from cairn.sdk.keys import generate_key
 from cairn.sdk.local import LocalConnection, LocalWitness
+from cairn.sdk.names import customer_pseudonym
 from cairn.sdk.workspace import Workspace
 
 ORGANISATION = "bank"
@@ -31,6 +31,8 @@ OFFICER = "cora"
 """The second officer of compliance, who answers appeals."""
 SERVICE = "payments"
 """The service that operates the customers' accounts and signs their payments."""
+RAIL = "rail"
+"""The system that settles instant payments outside of the ledger, and says what it did."""
 
 MEMBERS = (
     Member(DATA_OWNER, (APPROVER, "data-owner")),
@@ -40,6 +42,7 @@ MEMBERS = (
     Member(COMPLIANCE, (APPROVER, "compliance")),
     Member(OFFICER, ("compliance",)),
     Member(SERVICE, ("treasurer",), "service"),
+    Member(RAIL, ("executor",), "service"),
 )
 POLICIES = {
     MODELS: Policy(3, (APPROVER,), False, False),
@@ -47,6 +50,9 @@ POLICIES = {
     GOVERNANCE: Policy(3, (APPROVER,), True, False),
     RECOVERY: Policy(3, (APPROVER,), True, False),
 }
+
+ANSWER_SECONDS = 6
+"""How long the rail has, in the demo, to say what it did."""
 
 NODE_FLAGS: Mapping[str, int | str | tuple[str, ...]] = {
     "witnesses.interval_ms": 500,
@@ -68,6 +74,8 @@ class DemoBank:
     pseudonym_key: bytes
     accounts: dict[str, AccountId] = field(default_factory=dict)
     """Accounts of customers and merchants by their name in the data, which stays in the bank."""
+    aliases: dict[str, AccountId] = field(default_factory=dict)
+    """Pseudonyms by name, each computed once."""
     _connection: LocalConnection | None = None
     _clients: dict[str, Client] = field(default_factory=dict)
 
@@ -112,8 +120,11 @@ class DemoBank:
         return self._clients[member]
 
     def alias(self, name: str) -> AccountId:
-        """Return the pseudonym of a customer or merchant on this ledger."""
-        return pseudonym(self.pseudonym_key, self.chain_id, name)
+        """Return the pseudonym of a customer, merchant or terminal on this ledger."""
+        if name not in self.aliases:
+            raw = customer_pseudonym(self.pseudonym_key, self.chain_id, name)
+            self.aliases[name] = AccountId(raw)
+        return self.aliases[name]
 
     def customer(self, name: str) -> AccountId:
         """Return the account of a customer or merchant, which follows from the pseudonym."""
@@ -135,7 +146,11 @@ def found_bank(folder: DemoFolder, data: DemoPayments) -> DemoBank:
         policies=POLICIES,
         purpose="To hold risky payments before they settle, and to let anybody check it.",
         assets=((data.asset, data.decimals),),
-        parameters={"bank.booked_at_skew_ms_max": 0},
+        parameters={
+            "bank.booked_at_skew_ms_max": 0,
+            "decisions.answer_ms_max": ANSWER_SECONDS * 1000,
+            "rules.backtest_required": 1,
+        },
     )
     workspace = found_workspace(folder.bank, plan, PASSPHRASE)
     chain_id = workspace.chain_id

@@ -1,4 +1,4 @@
-"""Payments before the test period: accounts are opened and funded, and everything is replayed."""
+"""Payments before the stream: accounts are opened and funded, and everything is replayed."""
 
 import hmac
 import time
@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.messages import OPENED_MAX, Issue, OpenAccounts, Transfer
+from cairn.modules.screening.events import AttemptCounted
 from cairn.packs.payments.demo.bank import SERVICE, DemoBank
+from cairn.packs.payments.demo.labels import LabelDesk, spans
 from cairn.packs.payments.demo.printing import Printer
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.records import Payments
@@ -22,13 +24,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What went through the ledger before the test period."""
+    """What went through the ledger before the stream."""
 
     accounts: int
     issued_units: int
     payments: int
     signatures: int
     seconds: float
+    labels: int
+    """Frauds that became known meanwhile, a week after they were booked."""
 
 
 def open_and_fund(bank: DemoBank, data: DemoPayments) -> tuple[int, int]:
@@ -51,27 +55,41 @@ def open_and_fund(bank: DemoBank, data: DemoPayments) -> tuple[int, int]:
     return len(names), sum(spent.values())
 
 
-def replay_history(bank: DemoBank, data: DemoPayments, out: Printer) -> Replayed:
-    """Send the payments before the test period through the ledger, a hundred to a signature."""
+def replay_history(
+    bank: DemoBank, data: DemoPayments, desk: LabelDesk, out: Printer
+) -> Replayed:
+    """Send the payments before the stream through the ledger, a hundred to a signature.
+
+    In between, the frauds of the training period become known, each a week after its booking.
+    """
     accounts, issued = open_and_fund(bank, data)
     count = data.test_row
     transfers = transfers_of(bank, data, 0, count)
-    started = time.monotonic()
-    signatures = 0
+    seconds, signatures = 0.0, 0
     with out.progress("payments", count) as progress:
-        for part in _parts(transfers, OPERATIONS_PER_SIGNATURE * TRANSACTIONS_AT_ONCE):
-            batches = list(_parts(part, OPERATIONS_PER_SIGNATURE))
-            _insist(bank.client(SERVICE).submit_many(batches, mode=INDEPENDENT))
+        for start, end in spans(data, 0, count, OPERATIONS_PER_SIGNATURE * TRANSACTIONS_AT_ONCE):
+            desk.record_due(int(data.days[end - 1]))
+            started = time.monotonic()
+            batches = list(_parts(transfers[start:end], OPERATIONS_PER_SIGNATURE))
+            finals = bank.client(SERVICE).submit_many(batches, mode=INDEPENDENT)
+            seconds += time.monotonic() - started
+            _insist(finals)
             signatures += len(batches)
-            progress.reach(signatures * OPERATIONS_PER_SIGNATURE)
-    seconds = time.monotonic() - started
-    return Replayed(accounts, issued, count, signatures, seconds)
+            desk.attempts += [
+                event.attempt
+                for final in finals
+                for event in final.events
+                if isinstance(event, AttemptCounted)
+            ]
+            progress.reach(end)
+    return Replayed(accounts, issued, count, signatures, seconds, desk.recorded)
 
 
 def transfers_of(bank: DemoBank, data: DemoPayments, start: int, end: int) -> list[Transfer]:
     """Return the payments of rows [start, end) as messages."""
     payments: Payments = data.payments
     key = bank.pseudonym_key
+    terminals = payments.terminal or [""] * len(payments)
     return [
         Transfer(
             bank.customer(payments.payer[row]),
@@ -80,6 +98,7 @@ def transfers_of(bank: DemoBank, data: DemoPayments, start: int, end: int) -> li
             int(payments.amount_units[row]),
             int(payments.booked_at[row]),
             hmac.digest(key, b"reference " + payments.tx_id[row].encode(), "sha256"),
+            bank.alias(terminals[row]) if terminals[row] else b"",
         )
         for row in range(start, end)
     ]

@@ -1,14 +1,24 @@
-"""The rule: written as text, submitted, approved, and live."""
+"""The rule: written as text, tried on the past, in shadow for some days, then live."""
 
 from dataclasses import dataclass
 
-from cairn.exact.rules import encode_rule
+from cairn.exact.rules import Rule, encode_rule
+from cairn.learning.backtest import BacktestReport, backtest_payments
 from cairn.modules.identity.messages import Approve
 from cairn.modules.rules.events import RuleSubmitted
-from cairn.modules.rules.messages import ActivateRule, SubmitRule
-from cairn.modules.rules.records import activation_subject, rule_digest
+from cairn.modules.rules.messages import ActivateRule, ShadowRule, SubmitRule
+from cairn.modules.rules.records import (
+    SHADOW_FIRINGS,
+    activation_subject,
+    rule_digest,
+    shadow_subject,
+)
 from cairn.packs.payments.demo.bank import COMPLIANCE, DATA_OWNER, RISK, RULES, VALIDATOR, DemoBank
 from cairn.packs.payments.demo.model import MODEL
+from cairn.packs.payments.demo.source import DemoPayments
+from cairn.sdk.backtests import live_model, record_backtest, source_of
+from cairn.sdk.errors import RejectedError
+from cairn.sdk.history import read_history
 from cairn.sdk.rule_yaml import parse_rule
 
 RULE = "hold-risky-payments"
@@ -18,12 +28,15 @@ APPROVERS = (VALIDATOR, COMPLIANCE, DATA_OWNER)
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveRule:
-    """The rule as it acts."""
+class DraftRule:
+    """A rule that was handed in."""
 
     text: str
+    rule: Rule
     version: int
-    daily_cap: int
+    digest: bytes
+    refused_code: str
+    """How the ledger answered to putting it in force before any back-test."""
 
 
 def rule_text(threshold_ppm: int, hold_seconds: int, daily_cap: int) -> str:
@@ -41,13 +54,56 @@ def rule_text(threshold_ppm: int, hold_seconds: int, daily_cap: int) -> str:
     )
 
 
-def activate(bank: DemoBank, text: str) -> ActiveRule:
-    """Submit the rule, have it approved by three of five, and let it act from the next block."""
+def submit(bank: DemoBank, text: str) -> DraftRule:
+    """Hand the rule in; it does nothing yet."""
     rule = parse_rule(text)
     raw = encode_rule(rule)
-    submitted = bank.client(RISK).submit(SubmitRule(raw)).event(RuleSubmitted)
-    subject = activation_subject(RULE, submitted.version, rule_digest(raw), 0)
+    risk = bank.client(RISK)
+    submitted = risk.submit(SubmitRule(raw)).event(RuleSubmitted)
+    digest = rule_digest(raw)
+    refused = ""
+    try:
+        risk.submit(ActivateRule(RULE, submitted.version))
+    except RejectedError as error:
+        refused = error.code
+    return DraftRule(text, rule, submitted.version, digest, refused)
+
+
+def try_on_past(bank: DemoBank, data: DemoPayments, draft: DraftRule) -> BacktestReport:
+    """Back-test the rule on the ledger's own facts of the evaluation's period, and record it."""
+    risk = bank.client(RISK)
+    history = read_history(risk, names=("payments", "outcomes"))
+    model, digest = live_model(risk, MODEL)
+    report = backtest_payments(
+        draft.rule,
+        history.facts(),
+        from_ms=data.split.train_end_ms,
+        until_ms=data.evaluation_end_ms,
+        scorers={MODEL: model},
+        digests={MODEL: digest},
+        source=source_of(history),
+    )
+    record_backtest(risk, report)
+    report.write_html(bank.folder.backtest)
+    return report
+
+
+def watch(bank: DemoBank, draft: DraftRule) -> None:
+    """Have the rule approved for its shadow: from the next block on it looks, without power."""
+    subject = shadow_subject(RULE, draft.version, draft.digest, 0)
     for person in APPROVERS:
         bank.client(person).submit(Approve(RULES, subject))
-    bank.client(RISK).submit(ActivateRule(RULE, submitted.version))
-    return ActiveRule(text, submitted.version, rule.daily_cap)
+    bank.client(RISK).submit(ShadowRule(RULE, draft.version))
+
+
+def activate(bank: DemoBank, draft: DraftRule) -> None:
+    """Have the rule approved by three of five, and let it act from the next block."""
+    subject = activation_subject(RULE, draft.version, draft.digest, 0)
+    for person in APPROVERS:
+        bank.client(person).submit(Approve(RULES, subject))
+    bank.client(RISK).submit(ActivateRule(RULE, draft.version))
+
+
+def would_have_held(bank: DemoBank) -> list[bytes]:
+    """Return the transactions that the rule fired on while it was in shadow."""
+    return [entry.record.transaction_id for entry in bank.client(RISK).series(SHADOW_FIRINGS)]

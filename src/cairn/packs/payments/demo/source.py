@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from cairn.packs.payments.mapping import (
     load_mapping,
     read_payment_files,
 )
-from cairn.packs.payments.records import LABEL_UNKNOWN, Payments
+from cairn.packs.payments.records import LABEL_UNKNOWN, Integers, Payments
 from cairn.primitives.ids import is_name
 
 LIMIT_DEFAULT = 60_000
@@ -24,8 +25,12 @@ PAYMENTS_MIN = 1_000
 DECIMALS_DEFAULT = 2
 """Amounts given as whole numbers are taken as cents."""
 _DAYS = 60
-_QUIET_DAYS = 6
-"""The generator's last days, in which no new fraud begins."""
+_TERMINALS = 3
+"""Of each merchant."""
+_RIPEN_DAYS = 7
+"""How long labels take, if the data span enough days."""
+_WHOLE_DAYS_MIN = 20
+"""From so many days on, periods begin at midnight."""
 _FRAUDS_MIN = 150
 _MAPPING_HINT = (
     "give --mapping FILE, a YAML file that says which column is which, for example "
@@ -41,6 +46,9 @@ class DemoPayments:
 
     payments: Payments
     split: TimeSplit
+    """The training period, and the stream."""
+    evaluation_end_ms: int
+    """The evaluation's period begins where training ends; after it, its labels ripen."""
     asset: str
     decimals: int
     is_synthetic: bool
@@ -48,9 +56,27 @@ class DemoPayments:
     """Where they are from, a sentence each."""
 
     @property
+    def train_end_row(self) -> int:
+        """Row of the first payment after the training period, which is evaluated on."""
+        return self._row(self.split.train_end_ms)
+
+    @property
+    def evaluation_end_row(self) -> int:
+        """Row of the first payment that is neither learned from nor evaluated on."""
+        return self._row(self.evaluation_end_ms)
+
+    @property
     def test_row(self) -> int:
-        """Row of the first payment of the test period."""
-        return int(np.searchsorted(self.payments.booked_at, self.split.test_start_ms))
+        """Row of the first payment of the stream."""
+        return self._row(self.split.test_start_ms)
+
+    @property
+    def days(self) -> Integers:
+        """UTC day of each payment's booking, since the epoch."""
+        return self.payments.booked_at // DAY_MS
+
+    def _row(self, time_ms: int) -> int:
+        return int(np.searchsorted(self.payments.booked_at, time_ms))
 
     def money(self, units: int) -> str:
         """Return an amount as people write it."""
@@ -65,17 +91,16 @@ def generated(seed: int, limit: int | None) -> DemoPayments:
     """
     wanted = limit or LIMIT_DEFAULT
     _check_enough(wanted)
-    count = wanted * (_DAYS + _QUIET_DAYS) // _DAYS
     settings = GeneratorSettings(
         seed=seed,
-        payments=count,
-        days=_DAYS + _QUIET_DAYS,
-        customers=max(60, count // 14),
-        merchants=max(20, count // 100),
-        fraud_share=max(0.012, min(0.05, _FRAUDS_MIN / count)),
+        payments=wanted,
+        days=_DAYS,
+        customers=max(60, wanted // 14),
+        merchants=max(20, wanted // 100),
+        fraud_share=max(0.012, min(0.05, _FRAUDS_MIN / wanted)),
+        terminals=_TERMINALS,
     )
-    whole = generate_payments(settings)
-    payments = whole.between(settings.start_ms, settings.start_ms + _DAYS * DAY_MS)
+    payments = generate_payments(settings)
     told = (
         f"{len(payments):,} synthetic payments of {_DAYS} days, from seed {seed}: nothing in them "
         "comes from real people, and every name begins with `syn-`",
@@ -180,18 +205,17 @@ def _cleaned(payments: Payments) -> tuple[Payments, str, int]:
 def _split(
     payments: Payments, asset: str, decimals: int, told: tuple[str, ...], *, is_synthetic: bool
 ) -> DemoPayments:
-    """Return the payments with their periods: windows fill, training, labels ripen, test.
+    """Return the payments with their periods.
 
     Raises:
         DatasetError: A period has too few payments, or lacks fraud or everyday payments.
     """
     _check_enough(len(payments))
-    first, last = int(payments.booked_at[0]), int(payments.booked_at[-1]) + 1
-    at = [first + (last - first) * share // 100 for share in (8, 68, 78)]
-    if not first < at[0] < at[1] < at[2] < last:
+    at = _times(int(payments.booked_at[0]), int(payments.booked_at[-1]) + 1)
+    if not all(earlier < later for earlier, later in pairwise(at)):
         raise DatasetError("the payments are all of one moment", "give a file of several days")
-    split = TimeSplit(at[0], at[1], at[2], last)
-    for word, start, end in (("training", at[0], at[1]), ("test", at[2], last)):
+    periods = (("training", at[1], at[2]), ("evaluation", at[2], at[3]), ("test", at[4], at[5]))
+    for word, start, end in periods:
         labels = payments.between(start, end).label
         frauds, others = int((labels == 1).sum()), int((labels == 0).sum())
         if not frauds or not others:
@@ -199,9 +223,22 @@ def _split(
                 f"the {word} period has {frauds} frauds and {others} other labelled payments",
                 "both are needed: take more payments with --limit, or another file",
             )
-    if not len(payments.between(at[1], at[2])):
+    if not len(payments.between(at[3], at[4])):
         raise DatasetError("there are no payments between training and test", "take more payments")
-    return DemoPayments(payments, split, asset, decimals, is_synthetic, told)
+    split = TimeSplit(at[1], at[2], at[4], at[5])
+    return DemoPayments(payments, split, at[3], asset, decimals, is_synthetic, told)
+
+
+def _times(first: int, last: int) -> list[int]:
+    """Return where windows fill, training, evaluation, ripening and stream begin, and the end."""
+    at = [first + (last - first) * share // 100 for share in (0, 12, 58, 70, 82, 100)]
+    if last - first < _WHOLE_DAYS_MIN * DAY_MS:
+        return at
+    days = [time // DAY_MS for time in at]
+    days[4] = min(days[4], last // DAY_MS - 1)
+    days[3] = days[4] - min(_RIPEN_DAYS, days[4] - days[3] + 1)
+    days[2] = days[3] - min(_RIPEN_DAYS, days[3] - days[2] + 1)
+    return [first, *(day * DAY_MS for day in days[1:5]), last]
 
 
 def _check_enough(count: int) -> None:

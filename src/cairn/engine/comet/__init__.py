@@ -1,0 +1,1 @@
+"""The replicated engine: CometBFT orders blocks, this package is its application."""
