@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -205,3 +206,39 @@ def test_a_line_that_does_not_fit_ends_the_stream_after_what_came_before(
     ran = ruled("predict stream jobs --as core", code=2)
     assert words in ran.err
     assert json.loads(ran.out)["position"] == 0
+
+
+def test_rules_on_decisions_are_tested_and_compared_on_a_table_of_cases(ruled: Shell) -> None:
+    words = "decisions: jobs\ndo: {refuse: no}\ndaily_cap: 1\n"
+    Path("minor.yaml").write_text(f"rule: minor\nwhen: {{input: age, under: 18}}\n{words}")
+    Path("young.yaml").write_text(f"rule: younger\nwhen: {{input: age, under: 30}}\n{words}")
+    rows = ["pilot,31,2.5,0,2026-03-01", "cook,17,,1,2026-03-01", "cook,16,1,1,2026-03-02"]
+    rows += ["cook,29,1,0,2026-03-02", "pilot,60,1,0,2026-03-03"]
+    Path("past.csv").write_text("\n".join(["job,age,income,bad,day", *rows]) + "\n")
+    line = "rule backtest young.yaml --data past.csv --label bad"
+    found = ruled.json(line)
+    assert (found["payments"], found["alerts"], found["acted"]) == (5, 3, 1)
+    assert (found["first_ms"], found["end_ms"], len(found["days"])) == (0, 1, 1)
+    os.utime("past.csv", (1, 1))
+    assert ruled.json(line)["report_digest"] == found["report_digest"]
+    by_day = ruled.json(f"{line} --time day --html r.html")
+    assert [day[1:4] for day in by_day["days"]] == [[2, 1, 1], [2, 2, 1], [1, 0, 0]]
+    assert "5 cases, 2026-03-01 to 2026-03-03" in Path("r.html").read_text()
+    ruled(f"{line} --time job", code=2)
+    assert "columns: job" in ruled(f"{line} --time hour", code=2).err
+
+    line = "rule compare minor.yaml young.yaml --data past.csv --label bad"
+    compared = ruled.json(f"{line} --budget 9/day")
+    assert compared["days"] == 1
+    alerts = [(one["name"], one["alerts"], one["fraud_alerts"]) for one in compared["standings"]]
+    assert alerts == [("minor", 2, 2), ("younger", 3, 2)]
+    by_day = ruled.json(f"{line} --budget 1/day --time day")
+    assert by_day["days"] == 3
+    assert [one["alerts"] for one in by_day["standings"]] == [2, 2]
+    assert "5 cases on 3 days" in ruled(f"{line} --time day").err
+    assert "--baseline" in ruled(f"{line} --baseline", code=2).err
+    Path("big.yaml").write_text(
+        "rule: big\nwhen: {amount_units: {more_than: 5}}\ndo: {refuse: no}\ndaily_cap: 1\n"
+    )
+    mixed = ruled("rule compare minor.yaml big.yaml --data past.csv", code=2)
+    assert "big judges payments" in mixed.err

@@ -34,7 +34,7 @@ def test_every_noun_is_there() -> None:
     assert nouns == {
         *("init", "node", "witness", "key", "org", "data", "training", "model", "predict", "rule"),
         *("bank", "hold", "tx", "prove", "verify", "trust", "debug", "demo", "bench", "config"),
-        "version",
+        *("decide", "report", "approve", "go-live", "version"),
     }
 
 

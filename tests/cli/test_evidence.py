@@ -180,6 +180,8 @@ def test_rows_ranges_and_transactions_are_proved(cairn: Shell) -> None:
     verified(cairn, "absent.cairn")
     cairn("prove range bank/holds --from 2026-01-01 -o holds.cairn")
     assert "0 entries" in str(verified(cairn, "holds.cairn")["findings"])
+    cairn("prove range screening/attempts --from 2026-01-01 -o attempts.cairn")
+    assert "in eur: 1 attempt of 300 units" in str(verified(cairn, "attempts.cairn")["findings"])
     cairn("prove period --from 30d -o no.cairn", code=2)
     cairn("prove period --from 2026-01-01 -o period.cairn")
     verified(cairn, "period.cairn")

@@ -36,10 +36,12 @@ def test_one_command_from_a_file_to_an_evaluation(shell: Shell) -> None:
     steps = [line.split()[0] for line in ran.err.splitlines()]
     assert steps == [
         "divided",
+        "quality",
         "registered",
         "committed",
         "trained",
         "recorded",
+        "quality",
         "registered",
         "recorded",
     ]

@@ -40,7 +40,7 @@ from cairn.modules.identity.messages import RotateKey
 from cairn.modules.inference.messages import RecordPrediction, Score
 from cairn.modules.inference.records import PREDICTIONS, input_commitment, policy_digest
 from cairn.modules.models.messages import RollBack
-from cairn.modules.models.records import DEPLOYMENTS
+from cairn.modules.models.records import DEPLOYMENTS, VERSIONS
 from cairn.modules.rules.messages import (
     ActivateRule,
     RecordBacktest,
@@ -48,6 +48,10 @@ from cairn.modules.rules.messages import (
     SwitchAllRules,
     SwitchRule,
 )
+from cairn.modules.screening.records import ATTEMPTS
+from cairn.modules.training.events import PlanCommitted
+from cairn.modules.training.messages import CommitPlan, RecordEvaluation
+from cairn.modules.training.records import RUNS, Estimate, LabelRange, SplitPlan
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
 from cairn.primitives.light import header_hash
@@ -143,9 +147,38 @@ def _data_and_models(story: Story) -> None:
         schema_digest=schema_digest(SCHEMA),
     )
     story.dataset = chain.done("dana", message).event(DatasetRegistered).dataset
-    go_live(chain, "fraud", amount_model(10))
+    version = go_live(chain, "fraud", amount_model(10))
     go_live(chain, "size", tree_model(5, 3))
+    _evaluate(chain, version)
     story.mark("models")
+
+
+def _evaluate(chain: Chain, version: bytes) -> None:
+    """Commit a plan, register test rows after it, and record twice how a version did on them."""
+    row = chain.get(VERSIONS, version)
+    assert row is not None
+    train = chain.get(RUNS, row.run)
+    assert train is not None
+    split = SplitPlan("time", ("booked_at",), 300_000, 1_700_000_000_000, 0)
+    terms = (b"", 1_000, 500_000, "average_precision", 100)
+    message = CommitPlan("cards-in-may", (train.splits[0].dataset,), split, *terms)
+    plan = chain.done("dev", message).event(PlanCommitted).plan
+    test = chain.done("dana", dataset_message("cards.test")).event(DatasetRegistered).dataset
+    for by, value_ppm in (("dev", 700_000), ("vera", 712_345)):
+        chain.done(
+            by,
+            RecordEvaluation(
+                run=row.run,
+                plan=plan,
+                labels=(LabelRange(test, 0, 1_000),),
+                positive_count=20,
+                threshold_ppm=500_000,
+                metrics=(Estimate("average_precision", value_ppm, 660_000, 750_000),),
+                confidence_ppm=950_000,
+                resample_count=1_000,
+                seed=1,
+            ),
+        )
 
 
 def _rules(story: Story) -> None:
@@ -311,6 +344,7 @@ def claims(story: Story) -> dict[str, Claim]:
         "prediction_closed": PredictionClaim("fraud", recorded, None),
         "prediction_opened": PredictionClaim("fraud", recorded, OpenedInput(SALT, FEATURES)),
         "range": RangeClaim(HOLD_SERIES.key(), times["settled"], times["payments"]),
+        "range_of_attempts": RangeClaim(ATTEMPTS.key(), times["rules"], times["payments"]),
         "range_to_the_end": RangeClaim(HOLD_SERIES.key(), 0, times["told"]),
         "range_empty": RangeClaim(HOLD_SERIES.key(), times["founded"], times["rules"]),
         "period": PeriodClaim(times["rules"], times["decided"] + 1, ("fraud", "size")),

@@ -87,6 +87,20 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
         ),
         ("live_at_height", ("model `fraud` version 2", "it was change 2 of the deployment")),
         ("live_at_time", ("model `fraud` version 1", "it was change 1 of the deployment")),
+        (
+            "live_at_time",
+            (
+                "evaluated by vera (alpha) under plan `cards-in-may`, which was committed ",
+                ", before the first test label (",
+                "average_precision 0.712345 (0.660000 to 0.750000 with 95 % confidence) on 1,000 "
+                "rows, 20 of them positive; the run was on record before those labels; "
+                "evaluation 2 under the plan, the newest of 2 of this run",
+            ),
+        ),
+        ("live_at_height", ("no evaluation by those who trained it is on record",)),
+        ("payment_released", ("evaluated by vera (alpha) under plan `cards-in-may`",)),
+        ("prediction_derived", ("no evaluation by those who trained it is on record",)),
+        ("period_whole", ("evaluated by vera (alpha) under plan `cards-in-may`",)),
         ("live_after_roll_back", ("rolled back to by rick (alpha)", "it was change 3")),
         ("live_none", ("none was live: nothing had been promoted",)),
         ("live_no_deployment", ("none was live: there is no deployment of this name",)),
@@ -99,6 +113,14 @@ def test_a_bundle_carries_nothing_that_its_claim_does_not_need(name: str) -> Non
         ("prediction_opened", (f"{len(FEATURES)} inputs: amount_units 100, hour_of_day 101",)),
         ("prediction_asserted", ("on features that the sender handed in",)),
         ("range", ("4 entries, nothing missing",)),
+        (
+            "range_of_attempts",
+            (
+                "6 entries, nothing missing",
+                "each is an attempted payment, whether it settled, was held, refused or undone",
+                "in eur: 6 attempts of 381,235 units",
+            ),
+        ),
         ("range_empty", ("0 entries, nothing missing",)),
         (
             "period",

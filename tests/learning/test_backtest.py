@@ -10,7 +10,21 @@ import pytest
 from cairn.exact.features import FEATURES
 from cairn.exact.models import ExactModel, Feature, Linear, Weight
 from cairn.exact.reference import score_one_pure
-from cairn.exact.rules import All, Any, Compare, Emit, Hold, Node, Not, Rule, encode_rule, evaluate
+from cairn.exact.rules import (
+    Action,
+    All,
+    Any,
+    Compare,
+    Emit,
+    Freeze,
+    Hold,
+    Node,
+    Not,
+    Refuse,
+    Rule,
+    encode_rule,
+    evaluate,
+)
 from cairn.learning.backtest import (
     BacktestReport,
     backtest_payments,
@@ -85,6 +99,31 @@ def plain(rule: Rule, facts: Facts, from_ms: int, until_ms: int) -> dict[str, in
                 counts["acted"] += 1
                 counts["held"] += int(facts.amount_units[at])
     return counts
+
+
+def test_stopping_an_account_again_that_day_uses_no_cap() -> None:
+    """As in blocks: a refusal counts once for each payer and day, a freeze for whom it hits."""
+    payers = ["a", "a", "b", "a", "c", "b", "a"]
+    payees = ["x", "y", "x", "x", "x", "z", "x"]
+    times = [START_MS + at * HOUR_MS for at in range(6)] + [START_MS + DAY_MS]
+    columns = ([f"t{at}" for at in range(7)], times)
+    facts = facts_of_columns(*columns, (payers, payees, [""] * 7), (["eur"] * 7, [9] * 7), [0] * 7)
+
+    def acted(*actions: Action, cap: int) -> list[int]:
+        rule = Rule(1, "all", (Compare("field:amount_units", ">", 0),), actions, cap, 0, "")
+        until_ms = START_MS + 2 * DAY_MS
+        report = backtest_payments(rule, facts, from_ms=START_MS, until_ms=until_ms)
+        return [day.acted for day in report.days]
+
+    assert acted(Hold(DAY_MS, "settle"), cap=2) == [2, 1]
+    # a, a, b, a act; c is a third payer and passes; b is stopped again.
+    assert acted(Refuse("no"), cap=2) == [5, 1]
+    assert acted(Refuse("no"), cap=1) == [3, 1]
+    # x, y, x, x, x, then z as the third payee.
+    assert acted(Freeze("payee", DAY_MS), cap=2) == [5, 1]
+    # Of the first payment payer and payee are new: one use for both.
+    assert acted(Refuse("no"), Freeze("payee", DAY_MS), cap=1) == [2, 1]
+    assert acted(Emit("seen"), cap=3) == [3, 1]
 
 
 RULES = (

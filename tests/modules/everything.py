@@ -6,12 +6,14 @@ inference, screening and rules, and the next step on which a model and a rule go
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 from cairn.exact.features import FEATURES
 from cairn.exact.models import encode_model
+from cairn.exact.rules import Any as AnyOf
 from cairn.exact.rules import Compare, Emit, Freeze, Hold, Refuse, encode_rule
 from cairn.ledger.messages import Message
+from cairn.ledger.records import Asserted
 from cairn.ledger.transactions import ATOMIC, INDEPENDENT
 from cairn.modules.bank.messages import (
     AppealHold,
@@ -53,7 +55,13 @@ from cairn.modules.models.messages import (
     SealModel,
     UploadChunk,
 )
-from cairn.modules.models.queries import get_deployment, get_sealed, get_upload, list_versions
+from cairn.modules.models.queries import (
+    get_deployment,
+    get_sealed,
+    get_upload,
+    get_version,
+    list_versions,
+)
 from cairn.modules.models.records import model_digest, promotion_subject
 from cairn.modules.rules.messages import (
     ActivateRule,
@@ -73,7 +81,11 @@ from cairn.modules.rules.records import (
     shadow_subject,
 )
 from cairn.modules.screening.messages import RecordOutcome
-from cairn.modules.training.queries import list_runs
+from cairn.modules.screening.queries import list_outcomes
+from cairn.modules.training.messages import CommitPlan, RecordEvaluation
+from cairn.modules.training.queries import list_plans, list_runs
+from cairn.modules.training.records import OUTCOMES, Estimate, LabelRange, SplitPlan
+from cairn.primitives.encoding import replace
 from cairn.primitives.hashes import sha256
 from tests.modules.founding import (
     CUSTOMERS,
@@ -111,12 +123,29 @@ RULES = [
         daily_cap=4,
         priority=1,
     ),
+    hold_rule(
+        "case",
+        Compare("input:amount_units", ">=", 100),
+        actions=[Hold(HOUR_MS, "settle"), Emit("case")],
+        daily_cap=4,
+        scope="fraud",
+    ),
+    hold_rule(
+        "stated",
+        Compare("asserted:risk", ">=", 5),
+        Compare("feature:terminal_count_24h", ">=", 2),
+        AnyOf(2),
+        actions=[Refuse("stated"), Freeze("payer", HOUR_MS), Freeze("payee", HOUR_MS)],
+        daily_cap=2,
+    ),
 ]
 PARAMETERS = {
     "bank.booked_at_skew_ms_max": 12 * HOUR_MS,
     "bank.expiries_per_block_max": 3,
     "bank.hold_ms_max": 24 * HOUR_MS,
     "bank.hold_renewals_max": 1,
+    "decisions.due_per_block_max": 2,
+    "decisions.hold_ms_max": 2 * HOUR_MS,
 }
 
 
@@ -192,7 +221,15 @@ def _payment(world: World, choices: Choices) -> Message:
         now = world.ledger.head.time_ms
         parties = customer(payer), customer(payee)
         return OpenEscrow(*parties, "eur", amount_units, now, now + HOUR_MS, arbiter=None)
-    return pay(world.ledger, payer, payee, amount_units)
+    payment = pay(world.ledger, payer, payee, amount_units)
+    return replace(payment, **_stated(choices))
+
+
+def _stated(choices: Choices) -> dict[str, Any]:
+    """Return what may be stated about a payment beside itself."""
+    terminal = choices.pick((b"", b"", b"\x01" * 20, b"\x02" * 20))
+    risk = Asserted("risk", choices.number(9) - 1)
+    return {"terminal": terminal, "asserted": choices.pick(((), (risk,)))}
 
 
 # The straight way
@@ -240,6 +277,8 @@ def _recover(world: Everything, account: bytes) -> Step:
 
 def _in_pairs(world: Everything, which: int, choices: Choices) -> Step:
     """Do one of the things that need another before them, or that other one."""
+    if choices.number(4) == 1:
+        return _judge_a_run(world, choices)
     held = _held_decisions(world)
     if held and choices.number(2):
         return "carl", Review(held[-1], "reject" if choices.number(2) else "release", "seen")
@@ -266,6 +305,25 @@ def _in_pairs(world: Everything, which: int, choices: Choices) -> Step:
     if consent is None or consent.revoked_ms:
         return "dana", GrantUse(*key, world.ledger.head.time_ms + HOUR_MS * 24)
     return "dana", RevokeUse(*key)
+
+
+def _judge_a_run(world: Everything, choices: Choices) -> Step:
+    """Plan, label and evaluate, or retire a version that is live nowhere."""
+    context = world.ledger.context()
+    versions = {version: get_version(context, version) for version in world.versions()}
+    spare = [version for version, row in versions.items() if row is not None and not row.retired_ms]
+    if len(spare) > 4:
+        return "dev", RetireVersion(spare[1])
+    plans, runs = list_plans(context), list_runs(context)
+    if not runs or not world.datasets():
+        return None
+    if not plans:
+        return "dev", _plan_message(world, choices)
+    labels = list_outcomes(context)
+    if not labels or labels[-1][0] <= plans[-1][0]:
+        return "cora", RecordOutcome(choices.number(200), choices.pick(LABELS))
+    label = LabelRange(OUTCOMES, len(labels) - 1, len(labels))
+    return "vera", _evaluation_of(runs[-1][1].run, plans[-1][1].plan, label)
 
 
 def _bring_a_model_in(world: Everything, model: int, choices: Choices) -> Step:
@@ -303,8 +361,9 @@ def _promote(world: Everything, _: int, choices: Choices) -> Step:
     return "dev", Promote(deployment, waiting[-1])
 
 
-def _activate(world: Everything, which: int, choices: Choices) -> Step:
+def _activate(world: Everything, _: int, choices: Choices) -> Step:
     """Take the newest version of a rule through shadow, where it has room, to acting."""
+    which = choices.number(len(RULES))
     context, name = world.ledger.context(), RULES[which].name
     row, live = get_name(context, name), get_live(context, name)
     if row is None:
@@ -383,6 +442,29 @@ def _run(world: World, choices: Choices) -> Message:
     return run_message(_dataset(world, choices), _digest(choices))
 
 
+def _plan_message(world: World, choices: Choices) -> Message:
+    split = SplitPlan("time", (), 0, 0, 0)
+    return CommitPlan("plan", (_dataset(world, choices),), split, b"", 0, 5, "ap", 0)
+
+
+def _evaluation(world: World, choices: Choices) -> Message:
+    """Return an evaluation on the newest outcome or a dataset, under the newest plan."""
+    context = world.ledger.context()
+    plans = [entry.plan for _, entry in list_plans(context)]
+    runs = [entry.run for _, entry in list_runs(context)]
+    last = max(0, len(list_outcomes(context)) - 1)
+    labels = choices.pick(
+        (LabelRange(OUTCOMES, last, last + 1), LabelRange(_dataset(world, choices), 0, 9))
+    )
+    every = _of(world)
+    return _evaluation_of(every.any_id(runs, choices), every.any_id(plans, choices), labels)
+
+
+def _evaluation_of(run: bytes, plan: bytes, label: LabelRange) -> Message:
+    figures = (Estimate("ap", 5, 4, 6),)
+    return RecordEvaluation(run, plan, (label,), 1, 5, figures, 950_000, 9, 1)
+
+
 def _register_version(world: World, choices: Choices) -> Message:
     digest = _digest(choices)
     run = _of(world).any_id(_of(world).runs(digest), choices)
@@ -410,9 +492,11 @@ def _batch(_: World, choices: Choices) -> Message:
 def _decide_payment(world: World, choices: Choices) -> Message:
     amount_units = 1 + choices.number(256) * (1 + choices.number(8))
     now_ms = world.ledger.head.time_ms
-    parties = customer(choices.number(CUSTOMERS)), sha256(b"elsewhere")[:20]
+    payees = (sha256(b"elsewhere")[:20], world.id("berta"))
+    parties = customer(choices.number(CUSTOMERS)), choices.pick(payees)
     executor = world.id(choices.pick(("paul", "paul", "tom", "bea")))
-    return DecidePayment(*parties, "usd", amount_units, now_ms, executor, bytes(32))
+    payment = DecidePayment(*parties, "usd", amount_units, now_ms, executor, bytes(32))
+    return replace(payment, **_stated(choices))
 
 
 def _decide_case(world: World, choices: Choices) -> Message:
@@ -463,7 +547,7 @@ def _backtest(_: World, choices: Choices) -> Message:
 
 
 def _rule_name(choices: Choices) -> str:
-    return choices.pick(("scored", "big", "fast", "none"))
+    return choices.pick((*(rule.name for rule in RULES), "none"))
 
 
 OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
@@ -484,6 +568,8 @@ OTHER_MAKERS: list[tuple[Sequence[str], Maker]] = [
     ),
     (("cora", "cora", "ben", "dana"), _quality_policy),
     (DEVELOPERS, _run),
+    (DEVELOPERS, _plan_message),
+    (("dev", "vera", "dev", "bill"), _evaluation),
     (DEVELOPERS, _chunk),
     (DEVELOPERS, _seal),
     (DEVELOPERS, lambda w, c: DropUpload(w.id(c.pick(("dev", "dirk"))), _digest(c))),

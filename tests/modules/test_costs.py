@@ -2,6 +2,7 @@
 
 import pytest
 
+from cairn.exact.explain import is_explained
 from cairn.exact.features import FEATURES
 from cairn.exact.models import ELEMENT_COUNT_MAX, decode_model
 from cairn.exact.rules import Compare, Emit
@@ -11,15 +12,24 @@ from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.identity.messages import Approve, RegisterAccount, SetParameter, subject_of
 from cairn.modules.identity.module import APPROVED_COST, KEY_COST
 from cairn.modules.inference import scorers
+from cairn.modules.inference.explanations import explanation_price
 from cairn.modules.inference.messages import Score
 from cairn.modules.inference.prices import MOVEMENT_COST, SCORE_COST, UNPACK_COST
 from cairn.modules.models.messages import DropUpload, SealModel
 from cairn.modules.models.queries import get_sealed, get_version
 from cairn.modules.models.records import CHUNK_COUNT_MAX, SealedModel
-from cairn.modules.rules.live import NODE_COST, RULE_COST
+from cairn.modules.rules.live import FEATURE_COST, NODE_COST, RULE_COST
 from cairn.primitives.errors import NonCanonicalError
 from cairn.primitives.hashes import sha256
-from tests.modules.founding import activate, found, go_live, hold_rule, pay, tree_model
+from tests.modules.founding import (
+    activate,
+    found,
+    go_live,
+    hold_rule,
+    linear_model,
+    pay,
+    tree_model,
+)
 from tests.modules.harness import Harness, Outcome, key_of
 
 ROW = (0,) * len(FEATURES)
@@ -64,9 +74,47 @@ def test_a_movement_pays_for_the_rules_and_models_that_judge_it() -> None:
     activate(ledger, hold_rule("watch", Compare("model:forest", ">=", 0), actions=[Emit("seen")]))
     # Rules act from the next height on, and so do their prices.
     after = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
-    explaining = 2 * len(sealed.features)
     judging = RULE_COST + NODE_COST + MOVEMENT_COST + sealed.step_count // 16
-    assert after - before == judging + explaining
+    deriving = FEATURE_COST * len(sealed.features)
+    # Scores of trees have no contributions, so nothing is charged for explaining them.
+    assert after - before == judging + deriving
+
+
+def test_a_movement_pays_for_the_explanation_of_a_linear_score() -> None:
+    ledger = found()
+    names = FEATURES[:24]
+    go_live(ledger, "fraud", linear_model({"amount_units": 1}, names=names))
+    before = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
+    activate(ledger, hold_rule("watch", Compare("model:fraud", ">=", 0), actions=[Emit("seen")]))
+    after = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
+    judging = RULE_COST + NODE_COST + MOVEMENT_COST + len(names) // 16
+    assert after - before == judging + (FEATURE_COST + 2) * len(names)
+
+
+def test_a_feature_is_paid_for_once_whoever_names_it() -> None:
+    ledger = found()
+    before = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
+    for name, operand in (
+        ("busy", "feature:payer_count_1h"),
+        ("busier", "feature:payer_count_1h"),
+        ("big", "field:amount_units"),
+        ("told", "asserted:device_age"),
+    ):
+        activate(ledger, hold_rule(name, Compare(operand, ">", 9), actions=[Emit(name)]))
+    after = cost_of(ledger.done("pia", pay(ledger, 0, 1, 5)))
+    assert after - before == 4 * (RULE_COST + NODE_COST) + 2 * FEATURE_COST
+
+
+def test_explaining_is_paid_for_by_the_columns_that_are_looked_at() -> None:
+    wide = linear_model(dict.fromkeys(FEATURES, 1))
+    assert is_explained(wide)
+    assert not is_explained(tree_model(1, 1))
+    ledger = found()
+    go_live(ledger, "wide", wide)
+    go_live(ledger, "forest", tree_model(2, 2))
+    ctx = ledger.context()
+    assert explanation_price(ctx, "wide") == 2 * len(FEATURES)
+    assert explanation_price(ctx, "forest") == explanation_price(ctx, "nowhere") == 0
 
 
 def test_what_a_proposer_chooses_fits_the_budget_of_execution() -> None:

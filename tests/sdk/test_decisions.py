@@ -50,6 +50,7 @@ def test_an_answer_has_its_verdict_reasons_and_receipt(client_of: ClientOf) -> N
     activate(client_of, hold_rule("night", stated, actions=[Refuse("night")]))
     night = core.decide_payment(payment(core, 10, asserted={"night": 1}), executor=core.account)
     assert night.verdict == "refuse"
+    assert "night 1 = 1 (stated by the sender)" in " ".join(night.reasons)
 
 
 def test_executors_report_and_people_review(client_of: ClientOf, workspace: Workspace) -> None:

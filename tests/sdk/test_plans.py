@@ -17,6 +17,7 @@ from cairn.modules.models.messages import CreateDeployment, Promote
 from cairn.modules.training.messages import RecordEvaluation
 from cairn.modules.training.records import EVALUATIONS, PLANS, RUNS, Estimate, LabelRange
 from cairn.sdk.approvals import promotion_of
+from cairn.sdk.datasets import find_registered, open_manifest
 from cairn.sdk.errors import RejectedError, UsageError
 from cairn.sdk.models import RunFolder, register_version, upload_model
 from cairn.sdk.partition import Partition
@@ -34,6 +35,7 @@ from cairn.sdk.plans import (
 )
 from cairn.sdk.proof_source import ConnectionSource
 from cairn.sdk.prove import prove
+from cairn.sdk.quality import changed_policy, open_report, report_file
 from cairn.sdk.workspace import Workspace
 from tests.sdk.conftest import ClientOf
 
@@ -129,6 +131,41 @@ def check_lineage(people: People, folder: PlanFolder, client_of: ClientOf) -> No
     assert page.startswith("<!doctype html>")
     assert "deployment credit" in page
     assert "<ul" in found._repr_html_()
+
+
+def test_both_parts_are_registered_with_their_quality_as_a_policy_may_ask(
+    people: People, workspace: Workspace, file: Path, client_of: ClientOf
+) -> None:
+    client_of("carl").submit(changed_policy(None, {"required": True}))
+    told: list[str] = []
+    terms = Terms(label="default", name="credit", subject="CUSTOMER")
+    folder = plan_file(
+        people, workspace, file, terms, workspace.directory / "credit", tell=told.append
+    )
+    train_planned(folder, workspace, TrainingSettings("logistic"))
+    record_planned(people, folder, workspace)
+    evaluate_planned(people, folder, workspace, resampling=FEW, tell=told.append)
+    text = "\n".join(told)
+    assert "quality of the train part: 350 rows, 6 columns: missing 0 %" in text
+    assert "quality of the test part: 150 rows" in text
+    for label in (folder.train_label, folder.test_label):
+        dataset, row = find_registered(people.owner, open_manifest(workspace, label))
+        assert dataset
+        assert row.quality is not None
+        assert row.quality.leaks == 0
+        assert open_report(report_file(workspace, label)).label == "default"
+
+
+def test_a_file_below_the_policy_leaves_nothing_behind(
+    people: People, workspace: Workspace, file: Path, client_of: ClientOf
+) -> None:
+    client_of("carl").submit(changed_policy(None, {"duplicates_ppm_max": 0}))
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([*lines, *lines[1:101]]))
+    with pytest.raises(RejectedError, match=r"duplicates .* at most 0 %"):
+        planned(people, workspace, file)
+    file.write_text("".join(lines))
+    assert planned(people, workspace, file).identity("plan")
 
 
 def test_a_plan_after_the_labels_is_refused(

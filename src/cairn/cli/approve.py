@@ -1,6 +1,6 @@
 """`cairn approve` and `cairn go-live`: what waits for people, and what they have let through."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -8,16 +8,15 @@ from typer import Argument, Option
 from cairn.cli.acting import clients_for
 from cairn.cli.output import write
 from cairn.cli.session import Session, command
-from cairn.modules.models.messages import Promote
-from cairn.modules.rules.messages import ActivateRule, ShadowRule
 from cairn.modules.rules.records import RISK
 from cairn.modules.training.records import DEVELOPER
 from cairn.sdk.approvals import approval_status
-from cairn.sdk.client import Client
 from cairn.sdk.errors import NotFoundError, RejectedError
 from cairn.sdk.names import Names
-from cairn.sdk.pending import Pending, pending, waiting
 from cairn.sdk.reading import Reader
+
+if TYPE_CHECKING:
+    from cairn.sdk.pending import Pending
 
 NamesArgument = Annotated[
     list[str] | None,
@@ -37,6 +36,8 @@ def approve(
     listed: Annotated[bool, Option("--list", help="Only show what waits.")] = False,
 ) -> None:
     """Show what waits for your approval, and approve it once you have said so."""
+    from cairn.sdk.pending import pending, waiting
+
     with session.client() as client:
         names = session.names(client)
         mine = pending(client, client.account, session.workspace)
@@ -66,6 +67,9 @@ def approve(
 
 def go_live(session: Session, name: NamesArgument = None) -> None:
     """Let approved models and rules act from the next block on: models first."""
+    from cairn.sdk.pending import go_live as go_live_with
+    from cairn.sdk.pending import waiting
+
     with clients_for(session, DEVELOPER, RISK) as (developer, risk):
         names = session.names(developer)
         everything = list(waiting(developer))
@@ -82,27 +86,22 @@ def go_live(session: Session, name: NamesArgument = None) -> None:
             session.out.talk("nothing waits to go live")
             return
         session.confirm("let act: " + ", ".join(one.name for one in ready))
-        rows = [_activate(names, developer, risk, one) for one in ready]
+        heights = [go_live_with(developer, risk, one) for one in ready]
+        rows = [
+            {
+                "name": one.name,
+                "what": one.kind,
+                "acts_from": height + 1,
+                "approved_by": [names.show(each) for each in one.standing.approvers],
+            }
+            for one, height in zip(ready, heights, strict=True)
+        ]
     session.out.rows(("name", "what", "acts_from", "approved_by"), rows)
-    session.out.talk("next: cairn decide case DEPLOYMENT --file ROWS.csv -o DECISIONS.csv")
+    where = next((one.target for one in ready if one.kind == "model"), "DEPLOYMENT")
+    session.out.talk(f"next: cairn decide case {where} --file ROWS.csv -o DECISIONS.csv")
 
 
-def _activate(names: Names, developer: Client, risk: Client, one: Pending) -> dict[str, Any]:
-    if one.kind == "model":
-        final = developer.submit(Promote(one.target, one.version))
-    elif one.kind == "shadow":
-        final = risk.submit(ShadowRule(one.target, one.number))
-    else:
-        final = risk.submit(ActivateRule(one.target, one.number))
-    return {
-        "name": one.name,
-        "what": one.kind,
-        "acts_from": final.height + 1,
-        "approved_by": [names.show(each) for each in one.standing.approvers],
-    }
-
-
-def _chosen(found: list[Pending], wanted: list[str], hint: str) -> list[Pending]:
+def _chosen(found: "list[Pending]", wanted: list[str], hint: str) -> "list[Pending]":
     """Return what is named, or everything.
 
     Raises:
@@ -121,6 +120,8 @@ def _chosen(found: list[Pending], wanted: list[str], hint: str) -> list[Pending]
 
 def _why_not(reader: Reader) -> str:
     """Return why there may be nothing for somebody to approve."""
+    from cairn.sdk.pending import waiting
+
     others = [f"{one.name} ({_missing(one)})" for one in waiting(reader)]
     if not others:
         return "nothing waits at all: `cairn model bring` and `cairn rule bring` hand things in"
@@ -130,12 +131,12 @@ def _why_not(reader: Reader) -> str:
     )
 
 
-def _missing(one: Pending) -> str:
+def _missing(one: "Pending") -> str:
     missing = one.standing.missing
     return f"{missing} of {one.standing.threshold} approvals missing" if missing else "approved"
 
 
-def _not_approved(names: Names, one: Pending) -> RejectedError:
+def _not_approved(names: Names, one: "Pending") -> RejectedError:
     have = ", ".join(names.show(each) for each in one.standing.approvers) or "nobody"
     return RejectedError(
         "identity/not_approved",
@@ -144,7 +145,7 @@ def _not_approved(names: Names, one: Pending) -> RejectedError:
     )
 
 
-def _show(session: Session, names: Names, one: Pending) -> None:
+def _show(session: Session, names: Names, one: "Pending") -> None:
     have = ", ".join(names.show(each) for each in one.standing.approvers) or "nobody yet"
     write(f"{one.name}")
     session.out.record(
@@ -158,7 +159,7 @@ def _show(session: Session, names: Names, one: Pending) -> None:
     write("")
 
 
-def _fields(names: Names, one: Pending) -> dict[str, Any]:
+def _fields(names: Names, one: "Pending") -> dict[str, Any]:
     return {
         "name": one.name,
         "kind": one.kind,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from cairn.learning.compare import ComparisonReport, Ranking
     from cairn.learning.history import Facts
 
+    Contender = tuple[Rule, bool]
+    """A rule, or the one that stands for a model; and whether it is a model."""
+
 DAY_MS = 86_400_000
 _BUDGET = re.compile(r"([0-9]{1,9})(?:/day)?", re.ASCII)
 
@@ -41,6 +44,8 @@ UntilOption = Annotated[str, Option("--to", help="Payments booked before this ti
 BaselineOption = Annotated[
     bool, Option("--baseline", help="Beside them two lines, fitted on what came before the period.")
 ]
+LabelOption = Annotated[str, Option(help="Of cases: the column with what each turned out.")]
+TimeOption = Annotated[str, Option(help="Of cases: the column with when each was; else one day.")]
 HtmlOption = Annotated[Path | None, Option(help="Write a page to read.")]
 
 
@@ -64,6 +69,14 @@ class Period:
         if not from_ms < until_ms:
             raise UsageError("the period ends before it begins", "change --from, --to or --days")
         return from_ms, until_ms
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Columns of a table of cases that are no inputs."""
+
+    label: str = ""
+    time: str = ""
 
 
 @dataclass
@@ -145,7 +158,8 @@ def backtest(
     days: DaysOption = 0,
     start: FromOption = "",
     end: UntilOption = "",
-    label: Annotated[str, Option(help="Of cases: the column with what each turned out.")] = "",
+    label: LabelOption = "",
+    time: TimeOption = "",
     output: Annotated[Path | None, Option("-o", help="Write the report (JSON).")] = None,
     html: HtmlOption = None,
     record: Annotated[bool, Option("--record", help="Put it on record for the rule.")] = False,
@@ -155,7 +169,7 @@ def backtest(
 
     past = Past(session, data, mapping, history, model or [])
     rule = parse_rule(read_text(file), past.inputs_of)
-    report = _report(past, rule, Period(days, start, end), label)
+    report = _report(past, rule, Period(days, start, end), Cases(label, time))
     if output is not None:
         write_output(output, report.to_bytes())
     if html is not None:
@@ -182,16 +196,27 @@ def compare(
     days: DaysOption = 0,
     start: FromOption = "",
     end: UntilOption = "",
+    label: LabelOption = "",
+    time: TimeOption = "",
     baseline: BaselineOption = False,
     html: HtmlOption = None,
 ) -> None:
-    """Compare two rules or models on past payments at the same number of alerts a day."""
+    """Compare two rules or models on past payments or cases, at the same number of alerts a day."""
     match = _BUDGET.fullmatch(budget)
     if match is None:
         raise UsageError(f"{budget!r} is no budget", "write alerts a day, such as 100/day")
     past = Past(session, data, mapping, history, [*(model or []), *_models(one, other)])
-    period = Period(days, start, end)
-    report = _comparison(past, (one, other), period, int(match[1]), baseline=baseline)
+    pair = (_contender(past, one), _contender(past, other))
+    scopes = [rule.scope for rule, _ in pair if rule.scope]
+    if scopes or (label and all(as_model for _, as_model in pair)):
+        if baseline or history:
+            raise UsageError(
+                "cases come from a table, and have no rules-only baseline",
+                "give --data FILE, without --history and --baseline",
+            )
+        report = _case_comparison(past, pair, Cases(label, time), int(match[1]))
+    else:
+        report = _comparison(past, pair, Period(days, start, end), int(match[1]), baseline=baseline)
     if html is not None:
         report.write_html(html)
     content = report.to_json()
@@ -199,7 +224,8 @@ def compare(
         session.out.record(content)
         return
     session.out.talk(
-        f"{report.facts} payments on {report.days} days, {report.frauds} known frauds; "
+        f"{report.facts} {'cases' if scopes else 'payments'} on {report.days} days, "
+        f"{report.frauds} known frauds; "
         f"{report.budget_per_day} alerts a day"
     )
     columns = ("name", "alerts", "fraud_alerts", "genuine_alerts", "unknown", "precision", "recall")
@@ -230,8 +256,45 @@ def read_facts(path: Path, mapping: Path | None) -> "tuple[Facts, dict[str, str]
     return facts, {"data": path.name, "data_sha256": digest}
 
 
+def _case_comparison(
+    past: Past, contenders: "tuple[Contender, Contender]", cases: Cases, per_day: int
+) -> "ComparisonReport":
+    """Compare rules on decisions, or models, on the rows of a table."""
+    from cairn.learning.backtest import evaluate_cases
+    from cairn.learning.compare import compare_rankings, ranking_of
+    from cairn.primitives.encoding import replace
+    from cairn.sdk.backtests import case_inputs, case_labels, case_times, read_cases
+
+    rows = read_cases(past.file())
+    if not rows:
+        raise UsageError("the table has no rows", "give it a header and at least one row")
+    amounts = case_times(rows, "")
+    rankings = []
+    for rule, as_model in contenders:
+        if not (rule.scope or as_model):
+            raise UsageError(
+                f"{rule.name} judges payments, the other one cases", "compare two of a kind"
+            )
+        on_cases = rule if rule.scope else replace(rule, scope=rule.name)
+        model = past.scorers((on_cases.scope,))[0][on_cases.scope]
+        found = evaluate_cases(on_cases, case_inputs(on_cases, rows, model), model=model)
+        rankings.append(ranking_of(rule, found, amounts, as_model=as_model))
+    return compare_rankings(
+        rankings,
+        days=case_times(rows, cases.time) // DAY_MS,
+        labels=case_labels(rows, cases.label),
+        amounts=amounts,
+        budget_per_day=per_day,
+    )
+
+
 def _comparison(
-    past: Past, contenders: tuple[str, str], period: Period, per_day: int, *, baseline: bool
+    past: Past,
+    contenders: "tuple[Contender, Contender]",
+    period: Period,
+    per_day: int,
+    *,
+    baseline: bool,
 ) -> "ComparisonReport":
     from cairn.learning.backtest import evaluate_payments
     from cairn.learning.compare import compare_rankings, ranking_of
@@ -240,8 +303,7 @@ def _comparison(
     wanted = facts.between(*period.bounds(facts))
     amounts = facts.amount_units[wanted]
     rankings = []
-    for text in contenders:
-        rule, as_model = _contender(text)
+    for rule, as_model in contenders:
         scorers, _ = past.scorers(_models_of(rule))
         found = evaluate_payments(rule, facts, wanted.tolist(), scorers=scorers)
         rankings.append(ranking_of(rule, found, amounts, as_model=as_model))
@@ -287,7 +349,7 @@ def _baseline(facts: "Facts", wanted: "NDArray[np.bool_]", per_day: int) -> "Ran
     return Ranking(name, ranks.astype(np.int64))
 
 
-def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestReport":
+def _report(past: Past, rule: "Rule", period: Period, cases: Cases) -> "BacktestReport":
     from cairn.learning.backtest import backtest_payments, file_digest
     from cairn.sdk.backtests import backtest_rows, read_cases
 
@@ -298,8 +360,8 @@ def _report(past: Past, rule: "Rule", period: Period, label: str) -> "BacktestRe
             rule,
             read_cases(path),
             model=scorers[rule.scope],
-            label=label,
-            time_ms=path.stat().st_mtime_ns // 1_000_000,
+            label=cases.label,
+            time=cases.time,
             source={"data": path.name, "data_sha256": file_digest(read_file(path))},
             digest=digests[rule.scope],
         )
@@ -369,11 +431,11 @@ def _models(*contenders: str) -> list[str]:
     return [text for text in contenders if "=" in text]
 
 
-def _contender(text: str) -> "tuple[Rule, bool]":
+def _contender(past: Past, text: str) -> "Contender":
     """Return a rule, or the one that stands for a model, and whether it is a model."""
     from cairn.learning.backtest import threshold_rule
     from cairn.sdk.rule_yaml import parse_rule
 
     if "=" in text:
         return threshold_rule(_named(text)[0], 0), True
-    return parse_rule(read_text(Path(text))), False
+    return parse_rule(read_text(Path(text)), past.inputs_of), False

@@ -10,15 +10,12 @@ from cairn.cli.acting import clients_for
 from cairn.cli.files import read_text
 from cairn.cli.session import Session, command
 from cairn.modules.data.records import DATA_OWNER
-from cairn.modules.rules.messages import SubmitRule
-from cairn.modules.rules.records import NAMES, RISK, RULES
+from cairn.modules.rules.records import RISK
 from cairn.modules.training.records import DEVELOPER
 
 if TYPE_CHECKING:
-    from cairn.learning.backtest import BacktestReport
     from cairn.learning.evaluation import EvaluationReport
     from cairn.sdk.bringing import BroughtModel
-    from cairn.sdk.client import Client
 
 TOLD = ("roc_auc", "average_precision", "calibration_error", "precision_at_threshold")
 
@@ -32,6 +29,16 @@ DataOption = Annotated[Path, Option("--data", help="The rows that the model lear
 LabelOption = Annotated[str, Option("--label", help="Their column of 0 and 1.")]
 TestOption = Annotated[
     Path | None, Option("--test", help="Rows kept back when it was fitted, with their labels.")
+]
+WithoutOption = Annotated[
+    list[str] | None,
+    Option("--without", help="A column that is no input, if the model has no names."),
+]
+ThresholdOption = Annotated[
+    float, Option(min=0.0, max=1.0, help="Score from which a decision is positive.")
+]
+DifferenceOption = Annotated[
+    float, Option(min=0.0, help="Refuse if the scores of a row are further apart.")
 ]
 
 
@@ -48,17 +55,10 @@ def bring_model(
     data: DataOption,
     label: LabelOption,
     test: TestOption = None,
-    without: Annotated[
-        list[str] | None,
-        Option("--without", help="A column that is no input, if the model has no names."),
-    ] = None,
-    threshold: Annotated[
-        float, Option(min=0.0, max=1.0, help="Score from which a decision is positive.")
-    ] = 0.5,
+    without: WithoutOption = None,
+    threshold: ThresholdOption = 0.5,
     metric: Annotated[str, Option(help="The figure that it is judged by.")] = "roc_auc",
-    largest_difference: Annotated[
-        float, Option(min=0.0, help="Refuse if the scores of a row are further apart.")
-    ] = 1e-4,
+    largest_difference: DifferenceOption = 1e-4,
     licence: Annotated[str, Option(help="Of the data, if it is not registered yet.")] = "",
     policy: Annotated[str, Option(help="Under which promotions are approved.")] = "models",
     purpose: Annotated[str, Option(help="What it is for, in words.")] = "",
@@ -101,72 +101,31 @@ def bring_rule(
     file: Annotated[Path, Argument(metavar="FILE.yaml", help="A rule on decisions.")],
     data: Annotated[Path, Option("--data", help="Past cases: the columns of the model.")],
     label: Annotated[str, Option("--label", help="What each turned out to be: 0 or 1.")] = "",
+    time: Annotated[str, Option("--time", help="When each was; else none has a time.")] = "",
 ) -> None:
     """Check a rule, back-test it on past cases, hand it in and put the test on record."""
     from cairn.cli.backtest import summary_of
-    from cairn.exact.rules import encode_rule
     from cairn.sdk.approvals import activation_of, approval_status
-    from cairn.sdk.backtests import record_backtest
-    from cairn.sdk.errors import UsageError
-    from cairn.sdk.rule_yaml import parse_rule
-    from cairn.sdk.rules import schemas
+    from cairn.sdk.bringing import bring_rule
 
     text = read_text(file)
     with clients_for(session, RISK) as (client,):
-        rule = parse_rule(text, schemas(client))
-        if not rule.scope:
-            raise UsageError(
-                f"{rule.name} is a rule on payments, and these are cases",
-                "name the deployment whose decisions it judges: `decisions: NAME`; for payments: "
-                "`cairn rule submit` and `cairn rule backtest`",
-            )
-        report = _backtest(client, rule, data, label)
-        raw = encode_rule(rule)
-        number = _number_of(client, rule.name, raw)
-        if not number:
-            client.submit(SubmitRule(raw))
-            number = client.require(NAMES, rule.name).version_count
-        position = record_backtest(client, report).position
-        approvable = activation_of(client, rule.name, number)[1]
+        brought = bring_rule(client, text, data, label, time=time)
+        approvable = activation_of(client, brought.name, brought.number)[1]
         standing = approval_status(
             client, approvable.policy, approvable.subject, author=approvable.author
         )
+    report = brought.report
     fields = report.to_json() if session.out.as_json else summary_of(report)
     session.out.record(
         {
             **fields,
-            "version": number,
-            "backtest": f"on record, number {position}",
+            "version": brought.number,
+            "backtest": f"on record, number {brought.position}",
             "stage": f"back-tested; {standing.missing} approvals missing",
         }
     )
     session.out.talk("next: cairn approve --as NAME")
-
-
-def _backtest(client: "Client", rule: Any, data: Path, label: str) -> "BacktestReport":
-    from cairn.cli.files import read_file
-    from cairn.learning.backtest import file_digest
-    from cairn.sdk.backtests import backtest_rows, live_model, read_cases
-
-    model, digest = live_model(client, rule.scope)
-    return backtest_rows(
-        rule,
-        read_cases(data),
-        model=model,
-        label=label,
-        time_ms=data.stat().st_mtime_ns // 1_000_000,
-        source={"data": data.name, "data_sha256": file_digest(read_file(data))},
-        digest=digest,
-    )
-
-
-def _number_of(client: "Client", rule: str, raw: bytes) -> int:
-    """Return the newest version of a rule if it says the same, else 0."""
-    known = client.get(NAMES, rule)
-    if known is None:
-        return 0
-    same = client.require(RULES, rule, known.version_count).raw == raw
-    return known.version_count if same else 0
 
 
 def _model_fields(session: Session, brought: "BroughtModel") -> dict[str, Any]:

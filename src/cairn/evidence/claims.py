@@ -41,6 +41,7 @@ from cairn.evidence.words import (
 from cairn.ledger.receipts import OK
 from cairn.ledger.transactions import ATOMIC
 from cairn.modules.data.records import DATASETS
+from cairn.modules.screening.records import AttemptEntry
 from cairn.primitives.encoding import Record
 from cairn.primitives.errors import NonCanonicalError, PrimitiveError
 from cairn.primitives.light import header_hash, header_time_ms
@@ -176,6 +177,7 @@ def _check_range(claim: RangeClaim, facts: VerifiedFacts) -> Outcome:
         listed = decoded(found.entries, found.start, series.decoder, claim.series)
     findings = [f"{count_words(len(found.entries), 'entry', 'entries')}, nothing missing"]
     findings += step_words(listed)
+    findings += _attempt_words(listed)
     findings += [
         f"{entry.position}, {time_words(entry.time_ms)}: {record_words(entry.record)}"
         for entry in listed[:LISTED_MAX]
@@ -188,3 +190,15 @@ def _check_range(claim: RangeClaim, facts: VerifiedFacts) -> Outcome:
         f"{time_words(claim.until_ms)}"
     )
     return Outcome(what, tuple(findings), checked)
+
+
+def _attempt_words(listed: Sequence[Entry[Record]]) -> list[str]:
+    """Return what entries of `screening/attempts` come to, nothing for others."""
+    attempts = [one.record for one in listed if isinstance(one.record, AttemptEntry)]
+    if not attempts:
+        return []
+    told = ["each is an attempted payment, whether it settled, was held, refused or undone"]
+    for asset in sorted({one.asset for one in attempts}):
+        units = [one.amount_units for one in attempts if one.asset == asset]
+        told.append(f"in {asset}: {count_words(len(units), 'attempt')} of {sum(units):,} units")
+    return told

@@ -41,7 +41,7 @@ from cairn.modules.models.records import (
     model_digest,
     promotion_subject,
 )
-from cairn.modules.training.records import RUNS
+from cairn.modules.training.records import EVALUATED, EVALUATIONS, PLANS, RUNS, Evaluation, Run
 from cairn.primitives.errors import NonCanonicalError
 
 PROMOTED = "promoted"
@@ -174,10 +174,11 @@ def _point_words(claim: LiveClaim, facts: VerifiedFacts) -> str:
 
 
 def version_words(facts: VerifiedFacts, version_id: bytes) -> tuple[str, ...]:
-    """Return what a version is: model, training run and data, in words.
+    """Return what a version is: model, training run, data and evaluation, in words.
 
     Raises:
-        ClaimError: The run made another model, or a row is not shown.
+        ClaimError: The run made another model, the evaluation is of another run or older than its
+            plan, or a row is not shown.
     """
     version = facts.required_row(VERSIONS, version_id)
     run = facts.required_row(RUNS, version.run)
@@ -201,7 +202,48 @@ def version_words(facts: VerifiedFacts, version_id: bytes) -> tuple[str, ...]:
         f"model digest {version.model_digest.hex()}",
         f"trained by {name_words(facts, run.developer)} with {run.library} {run.library_version} "
         f"on {list_words(data)}",
+        _evaluation_words(facts, version.run, run),
     )
+
+
+def _evaluation_words(facts: VerifiedFacts, run_id: bytes, run: Run) -> str:
+    """Return how the run did, as the organisation that trained it put on record last.
+
+    Raises:
+        ClaimError: The evaluation is of another run, or not older than its plan.
+    """
+    newest = facts.row(EVALUATED, run_id, run.organisation)
+    if newest is None:
+        return "no evaluation by those who trained it is on record"
+    row = facts.required_row(EVALUATIONS, newest.evaluation)
+    plan = facts.required_row(PLANS, row.plan)
+    if row.run != run_id or row.organisation != run.organisation:
+        raise ClaimError("the evaluation on record is of another run")
+    if plan.committed_ms >= row.first_label_ms:
+        raise ClaimError("the plan of the evaluation is not older than its first label")
+    before = "before" if row.is_blind else "only after"
+    others = f", the newest of {newest.count} of this run" if newest.count > 1 else ""
+    return (
+        f"evaluated by {name_words(facts, row.by)} under plan `{plan.name}`, which was committed "
+        f"{time_words(plan.committed_ms)}, before the first test label "
+        f"({time_words(row.first_label_ms)}): {_figure_words(row, plan.metric)} on "
+        f"{count_words(row.row_count, 'row')}, {row.positive_count:,} of them positive; the run "
+        f"was on record {before} those labels; evaluation {row.number} under the plan{others}"
+    )
+
+
+def _figure_words(row: Evaluation, metric: str) -> str:
+    """Return the figure that a plan names, with its confidence bounds.
+
+    Raises:
+        ClaimError: The evaluation lacks it.
+    """
+    figure = next((one for one in row.metrics if one.name == metric), None)
+    if figure is None:
+        raise ClaimError("the evaluation lacks the figure that its plan names")
+    low, high = share_words(figure.lower_ppm), share_words(figure.upper_ppm)
+    share = f"{row.confidence_ppm / 10_000:g} %"
+    return f"{metric} {share_words(figure.value_ppm)} ({low} to {high} with {share} confidence)"
 
 
 def proved_model(facts: VerifiedFacts, version_id: bytes) -> ProvedModel:

@@ -18,6 +18,7 @@ from cairn.exact.models import ExactModel
 from cairn.exact.schema import MISSING
 from cairn.ledger.messages import Event
 from cairn.ledger.records import Asserted
+from cairn.modules.decisions.events import Decided
 from cairn.modules.inference.events import Explained, FeaturesScored, PaymentScored
 from cairn.modules.inference.records import CONTRIBUTIONS_MAX
 from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
@@ -227,16 +228,25 @@ def replay_rules(judged: Judged, acting: Sequence[ActingRule]) -> tuple[int, int
             raise ReplayError(f"rule {one.name} {one.version} decides differently on this payment")
         done += 1
         if said is not None:
-            _check_actions(one, said, is_decided=is_decided)
+            _check_actions(judged, one, said, is_decided=is_decided)
             is_decided = is_decided or any(a in FATES for a in said.event.actions)
     return done, left
 
 
-def _check_actions(one: ActingRule, said: Fired, *, is_decided: bool) -> None:
-    """Check that a rule that fired did what its bytes say, as far as earlier rules left it."""
-    fates = [a for a in one.rule.actions if isinstance(a, exact.Hold | exact.Refuse)]
-    freezes = [a for a in one.rule.actions if isinstance(a, exact.Freeze)]
-    labels = tuple(a.label for a in one.rule.actions if isinstance(a, exact.Emit))
+def _check_actions(judged: Judged, one: ActingRule, said: Fired, *, is_decided: bool) -> None:
+    """Check that a rule that fired did what its bytes say, as far as earlier rules left it.
+
+    Of a payment on another rail the payee is never frozen. Where the operation took no effect the
+    receipt does not tell of which rail it was.
+    """
+    actions = one.rule.actions
+    fates = [a for a in actions if isinstance(a, exact.Hold | exact.Refuse)]
+    labels = tuple(a.label for a in actions if isinstance(a, exact.Emit))
+    freezes = [a for a in actions if isinstance(a, exact.Freeze)]
+    is_elsewhere = any(isinstance(event, Decided) for event in judged.own)
+    is_open = not (judged.own or said.is_capped or "freeze_payee" in said.event.actions)
+    if is_elsewhere or is_open:
+        freezes = [freeze for freeze in freezes if freeze.party == "payer"]
     expected: list[str] = []
     wants_power = bool(freezes) or bool(fates and not is_decided)
     if wants_power and not said.is_capped:

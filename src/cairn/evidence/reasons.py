@@ -9,7 +9,9 @@ from cairn.exact.inputs import format_value
 from cairn.exact.schema import MISSING, UNKNOWN_CATEGORY, Feature, is_input
 from cairn.primitives.fixed import RAW_BITS
 
-_BASIS = {"feature": " (derived)", "asserted": " (stated)", "input": " (stated)"}
+_STATED = " (stated by the sender)"
+_BASIS = {"feature": " (derived by the ledger)", "asserted": _STATED, "input": _STATED}
+"""Where a value comes from; a score's model says so itself, and the payment's fields are signed."""
 _SHOWN = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 _DIGITS = 2
 

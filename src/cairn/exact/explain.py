@@ -27,6 +27,11 @@ class Contribution(NamedTuple):
     """In 2^-32; never 0."""
 
 
+def is_explained(model: ExactModel) -> bool:
+    """Return whether a model's scores have contributions at all."""
+    return not isinstance(model.body, Trees)
+
+
 def contributions(
     model: ExactModel, row: Sequence[int], limit: int = LIMIT
 ) -> tuple[Contribution, ...]:

@@ -4,8 +4,8 @@ Features come from the exact fold, scores from the exact arithmetic, the verdict
 rule: the same code that runs inside blocks. A model with a threshold is the rule that says so.
 Where no outcome is known nothing is claimed: such alerts are counted apart.
 
-Days are UTC days of the booking. Of the alerts of a day the first `daily_cap` act; a rule that
-holds uses its cap once for each payment, as in blocks.
+Days are UTC days of the booking; cases that have no time are all of one day. How many alerts of a
+day act is counted as in blocks: see `learning.capping`.
 """
 
 import json
@@ -32,6 +32,7 @@ from cairn.exact.rules import (
     operands,
 )
 from cairn.exact.scoring import Scorer
+from cairn.learning.capping import Stopped, stopped_accounts, within_cap
 from cairn.learning.errors import DatasetError
 from cairn.learning.history import FRAUD, GENUINE, UNKNOWN, Facts, Integers, fold_history
 from cairn.pages import blocks, charts
@@ -46,6 +47,8 @@ HOUR_MS: Final = 3_600_000
 PPM: Final = 1_000_000
 ROWS_AT_ONCE: Final = 65_536
 REASONS_MAX: Final = 12
+NO_TIME: Final = (0, 1)
+"""The period of cases that have no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +183,8 @@ class BacktestReport:
     def describe(self) -> str:
         """Return the report in words, a line for each thing."""
         lines = [
-            f"rule {self.rule} over {self.payments} {self._what}, "
-            f"{day_text(self.first_ms // DAY_MS)} to {day_text((self.end_ms - 1) // DAY_MS)}",
-            f"{self.alerts} alerts, {self.alerts_per_day_milli / 1000:.1f} a day; "
+            f"rule {self.rule} over {self.payments} {self._what}{self._when}",
+            f"{self.alerts} alerts, {self._per_day}; "
             f"{self.acted} within the cap of {self.daily_cap} a day",
             f"value held or refused: {self.value_held_units} units",
             f"known outcomes: {self.labelled} of the alerts, {self.unknown} are not known",
@@ -232,10 +234,7 @@ class BacktestReport:
 
     def write_html(self, path: Path) -> None:
         """Write the report as one page that needs nothing else."""
-        lead = (
-            f"{number(self.payments)} {self._what}, {day_text(self.first_ms // DAY_MS)} to "
-            f"{day_text((self.end_ms - 1) // DAY_MS)}"
-        )
+        lead = f"{number(self.payments)} {self._what}{self._when}"
         page = document(f"Back-test of {self.rule}", *self.parts(), lead=lead)
         path.write_text(page, encoding="utf-8")
 
@@ -246,12 +245,24 @@ class BacktestReport:
     def _what(self) -> str:
         return "cases" if self.scope else "payments"
 
+    @property
+    def _when(self) -> str:
+        if (self.first_ms, self.end_ms) == NO_TIME:
+            return ""
+        last = day_text((self.end_ms - 1) // DAY_MS)
+        return f", {day_text(self.first_ms // DAY_MS)} to {last}"
+
+    @property
+    def _per_day(self) -> str:
+        if (self.first_ms, self.end_ms) == NO_TIME:
+            return "all taken as of one day"
+        return f"{self.alerts_per_day_milli / 1000:.1f} a day"
+
     def _cards(self) -> list[blocks.Card]:
         precision, recall = self.precision_ppm, self.recall_ppm
-        per_day = f"{self.alerts_per_day_milli / 1000:.1f} a day"
         return [
             blocks.Card(self._what, self.payments),
-            blocks.Card("alerts", self.alerts, per_day),
+            blocks.Card("alerts", self.alerts, self._per_day),
             blocks.Card("value held or refused", self.value_held_units, "units"),
             blocks.Card(
                 "precision",
@@ -400,6 +411,7 @@ def backtest_payments(
         period=(from_ms, until_ms),
         digests=digests or {},
         source=source or {},
+        stopped=stopped_accounts(rule, facts, found.rows),
     )
 
 
@@ -413,10 +425,11 @@ def report_of(
     period: tuple[int, int],
     digests: Mapping[str, str],
     source: Mapping[str, str],
+    stopped: Stopped | None = None,
 ) -> BacktestReport:
     """Return the report on what a rule says about each fact; the arrays are in their order."""
     fired = np.array([conditions is not None for conditions in found.fired], np.bool_)
-    acted = _within_cap(fired, days, rule.daily_cap)
+    acted = within_cap(fired, days, rule.daily_cap, stopped)
     stops = any(isinstance(action, Hold | Refuse) for action in rule.actions)
     fraud, known = labels == FRAUD, labels != UNKNOWN
     return BacktestReport(
@@ -536,17 +549,6 @@ def _case_scores(
             )
         matrix[:, at] = [MISSING if value is None else value for value in column]
     return _scores(model, matrix)
-
-
-def _within_cap(fired: Any, days: Integers, cap: int) -> Any:
-    acted = np.zeros(len(fired), np.bool_)
-    used: Counter[int] = Counter()
-    for at in np.flatnonzero(fired).tolist():
-        day = int(days[at])
-        if used[day] < cap:
-            used[day] += 1
-            acted[at] = True
-    return acted
 
 
 def _days(days: Integers, fired: Any, acted: Any, fraud: Any) -> tuple[Day, ...]:

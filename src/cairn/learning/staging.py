@@ -103,7 +103,10 @@ class Stage:
             },
         )
         self._database.execute("SET TimeZone = 'UTC'")
-        self._database.execute("SET enable_progress_bar = false")
+        # In a notebook it cannot even be switched off where ipywidgets are not installed.
+        setting = self._database.execute("SELECT current_setting('enable_progress_bar')")
+        if setting.fetchone()[0]:
+            self._database.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> "Stage":
         return self

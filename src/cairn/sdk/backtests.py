@@ -1,6 +1,7 @@
 """Back-tests through a ledger: its live models, its history, and putting a report on record."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ from cairn.exact import rules
 from cairn.exact.errors import ModelInputError
 from cairn.exact.inputs import parse_value
 from cairn.exact.models import MISSING, ExactModel, decode_model
-from cairn.learning.backtest import DAY_MS, BacktestReport, evaluate_cases, report_of
+from cairn.learning.backtest import (
+    DAY_MS,
+    NO_TIME,
+    BacktestReport,
+    evaluate_cases,
+    report_of,
+)
 from cairn.learning.extras import require
-from cairn.learning.history import FRAUD, GENUINE, UNKNOWN
+from cairn.learning.history import FRAUD, GENUINE, UNKNOWN, Integers
 from cairn.learning.rows import CSV_SUFFIXES, JSON_SUFFIXES, check_file, csv_rows, json_rows
 from cairn.modules.models.records import CHUNKS, SEALED, VERSIONS
 from cairn.modules.rules.events import BacktestRecorded
@@ -22,6 +29,7 @@ from cairn.sdk.client import Client
 from cairn.sdk.errors import NotFoundError, UsageError
 from cairn.sdk.history import History
 from cairn.sdk.predictions import hint_of
+from cairn.sdk.quantities import parse_time
 from cairn.sdk.reading import Reader
 from cairn.sdk.rules import expected_version
 from cairn.sdk.tabular import input_name
@@ -68,7 +76,7 @@ def backtest_rows(
     *,
     model: ExactModel | None,
     label: str = "",
-    time_ms: int,
+    time: str = "",
     source: Mapping[str, str],
     digest: str = "",
 ) -> BacktestReport:
@@ -79,31 +87,27 @@ def backtest_rows(
         rows: Values by the names of the model's inputs, as people write them.
         model: Whose inputs the rows are, and which scores them; without one, whole numbers.
         label: The column with what each case turned out to be; empty for none.
-        time_ms: When the table was made: cases have no time, and count for that day.
+        time: The column with when each case was; empty if they have no time: then all of them
+            count for one day.
         source: Where the rows come from.
         digest: Of the model, for the report.
 
     Raises:
-        UsageError: There is no row, or a value cannot be an input; it names row and column.
+        UsageError: There is no row, or a value is no input, label or time; it names row and column.
         DatasetError: The rule is on payments, or a column or the model is missing.
     """
     if not rows:
         raise UsageError("the table has no rows", "give it a header and at least one row")
-    if label and input_name(label) not in rows[0]:
-        raise UsageError(f"there is no column {label!r}", f"columns: {', '.join(rows[0])}")
     inputs = case_inputs(rule, rows, model)
     found = evaluate_cases(rule, inputs, model=model)
-    labels = [
-        case_label(row.get(input_name(label)) if label else None, number)
-        for number, row in enumerate(rows)
-    ]
+    labels, times = case_labels(rows, label), case_times(rows, time)
     return report_of(
         rule,
         found,
-        days=np.full(len(rows), time_ms // DAY_MS, np.int64),
+        days=times // DAY_MS,
         amounts=np.zeros(len(rows), np.int64),
-        labels=np.array(labels if label else [UNKNOWN] * len(rows), np.int64),
-        period=(time_ms, time_ms + 1),
+        labels=labels,
+        period=(int(times.min()), int(times.max()) + 1) if time else NO_TIME,
         digests={rule.scope: digest},
         source=source,
     )
@@ -148,6 +152,46 @@ def case_inputs(
                 raise UsageError(f"row {number}, column {name!r}: {error}", hint) from error
             column.append(None if value == MISSING else value)
     return columns
+
+
+def case_labels(rows: Sequence[Mapping[str, Any]], label: str) -> Integers:
+    """Return what each case turned out to be, by a column; unknown without one.
+
+    Raises:
+        UsageError: There is no such column, or a value is neither yes nor no.
+    """
+    if not label:
+        return np.full(len(rows), UNKNOWN, np.int64)
+    name = _column(rows, label)
+    return np.array([case_label(row.get(name), at) for at, row in enumerate(rows)], np.int64)
+
+
+def case_times(rows: Sequence[Mapping[str, Any]], time: str) -> Integers:
+    """Return when each case was, in milliseconds since the epoch, by a column; 0 without one.
+
+    Raises:
+        UsageError: There is no such column, or a value is no time.
+    """
+    if not time:
+        return np.zeros(len(rows), np.int64)
+    name = _column(rows, time)
+    return np.array([_time(row.get(name), name, at) for at, row in enumerate(rows)], np.int64)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], column: str) -> str:
+    name = input_name(column)
+    if name not in rows[0]:
+        raise UsageError(f"there is no column {column!r}", f"columns: {', '.join(rows[0])}")
+    return name
+
+
+def _time(value: Any, name: str, number: int) -> int:
+    if isinstance(value, date):
+        value = value.isoformat()
+    try:
+        return parse_time("" if value is None else str(value).strip())
+    except UsageError as error:
+        raise UsageError(f"row {number}, column {name!r}: {error}", error.hint) from error
 
 
 def case_label(value: Any, number: int) -> int:

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from cairn.exact.models import ExactModel, encode_model
+from cairn.exact.rules import encode_rule
 from cairn.exact.scoring import Scorer
+from cairn.learning.backtest import BacktestReport, file_digest
 from cairn.learning.conversion.convert import LARGEST_DIFFERENCE_MAX, convert
 from cairn.learning.conversion.errors import ConversionError
 from cairn.learning.conversion.reading import input_names
@@ -37,6 +39,10 @@ from cairn.learning.schema_inference import infer_schema
 from cairn.learning.training import environment, environment_digest
 from cairn.modules.models.messages import CreateDeployment
 from cairn.modules.models.records import DEPLOYMENTS, VERSION_ENTRIES, VERSIONS, model_digest
+from cairn.modules.rules.events import RuleSubmitted
+from cairn.modules.rules.messages import SubmitRule
+from cairn.modules.rules.records import NAMES as RULE_NAMES
+from cairn.modules.rules.records import RULES
 from cairn.modules.training.events import PlanCommitted, RunRecorded
 from cairn.modules.training.messages import CommitPlan, RecordRun
 from cairn.modules.training.records import (
@@ -52,6 +58,8 @@ from cairn.modules.training.records import (
 )
 from cairn.primitives.encoding import encode
 from cairn.primitives.hashes import sha256
+from cairn.sdk.backtests import backtest_rows, live_model, read_cases, record_backtest
+from cairn.sdk.client import Client
 from cairn.sdk.conversions import read_rows
 from cairn.sdk.datasets import (
     DatasetLabel,
@@ -68,6 +76,8 @@ from cairn.sdk.models import CARD_FILE, MODEL_FILE, register_version, slug, uplo
 from cairn.sdk.plans import People, Tell, quiet, record_evaluation
 from cairn.sdk.quality import report_file, save_report, stated_quality
 from cairn.sdk.quantities import format_time
+from cairn.sdk.rule_yaml import parse_rule
+from cairn.sdk.rules import schemas
 from cairn.sdk.tabular import input_name
 from cairn.sdk.workspace import Workspace, write_file
 
@@ -173,6 +183,59 @@ def bring_model(
         is_blind=is_blind,
         folder=folder,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtRule:
+    """A rule that was handed in, and what it would have done to past cases."""
+
+    name: str
+    number: int
+    report: BacktestReport
+    position: int
+    """Of the back-test on record."""
+
+
+def bring_rule(
+    client: Client, text: str, data: Path, label: str = "", *, time: str = ""
+) -> BroughtRule:
+    """Check a rule on decisions, back-test it, hand it in, and put the back-test on record.
+
+    Args:
+        client: Acts for risk.
+        text: The rule, in YAML.
+        data: Past cases: a file with the columns of the model.
+        label: The column with what each turned out to be; empty for none.
+        time: The column with when each was; empty if they have no time.
+
+    Raises:
+        UsageError: The rule is none, is on payments, or looks at an input that is not there; or a
+            row does not fit the model.
+        RejectedError: The ledger refuses it.
+    """
+    rule = parse_rule(text, schemas(client))
+    if not rule.scope:
+        raise UsageError(
+            f"{rule.name} is a rule on payments, and these are cases",
+            "name the deployment whose decisions it judges: `decisions: NAME`; for payments: "
+            "`cairn rule submit` and `cairn rule backtest`",
+        )
+    model, digest = live_model(client, rule.scope)
+    cases = read_cases(data)
+    report = backtest_rows(
+        rule,
+        cases,
+        model=model,
+        label=label,
+        source={"data": data.name, "data_sha256": file_digest(data.read_bytes())},
+        digest=digest,
+    )
+    raw = encode_rule(rule)
+    known = client.get(RULE_NAMES, rule.name)
+    number = 0 if known is None else known.version_count
+    if not number or client.require(RULES, rule.name, number).raw != raw:
+        number = client.submit(SubmitRule(raw)).event(RuleSubmitted).version
+    return BroughtRule(rule.name, number, report, record_backtest(client, report).position)
 
 
 def registered_file(

@@ -11,11 +11,14 @@ cases.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cairn.exact.rules import decode_rule
 from cairn.modules.data.records import DATASETS
 from cairn.modules.identity.records import ACCOUNTS, APPROVALS, POLICIES
+from cairn.modules.models.messages import Promote
 from cairn.modules.models.records import DEPLOYMENTS, VERSION_ENTRIES, VERSIONS
+from cairn.modules.rules.messages import ActivateRule, ShadowRule
 from cairn.modules.rules.records import BACKTESTS, LIVE, RULES
 from cairn.modules.rules.records import NAMES as RULE_NAMES
 from cairn.modules.training.records import EVALUATION_ENTRIES, EVALUATIONS, PLANS, RUNS
@@ -31,6 +34,9 @@ from cairn.sdk.quality import figures_words
 from cairn.sdk.reading import Reader
 from cairn.sdk.rules import schema_of, standing_of
 from cairn.sdk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cairn.sdk.client import Client
 
 FIGURES = ("roc_auc", "average_precision", "calibration_error", "recall_at_threshold")
 """Figures of an evaluation that are told, if they are there; the one it is judged by comes first"""
@@ -108,6 +114,19 @@ def pending(reader: Reader, account: bytes, workspace: Workspace | None = None) 
     return found
 
 
+def go_live(developer: "Client", risk: "Client", one: Pending) -> int:
+    """Let what people have approved act; return the height of the block after which it does.
+
+    Raises:
+        RejectedError: The ledger refuses it, for one because approvals are missing.
+    """
+    if one.kind == "model":
+        return developer.submit(Promote(one.target, one.version)).height
+    if one.kind == "shadow":
+        return risk.submit(ShadowRule(one.target, one.number)).height
+    return risk.submit(ActivateRule(one.target, one.number)).height
+
+
 def _models(reader: Reader, workspace: Workspace | None) -> Iterator[Pending]:
     """Yield for each deployment the newest version of its name, and what somebody approved."""
     entries = [one.record for one in reader.series(VERSION_ENTRIES)]
@@ -156,11 +175,17 @@ def _model_facts(
         words = figures_words(data.quality)
         told = [f"{name} {value}" for name, value in words.items() if value not in ("0 %", "0")]
         yield "quality", ", ".join(told) or "nothing to complain of"
-    found = [e.record for e in reader.series(EVALUATION_ENTRIES) if e.record.run == row.run]
-    if not found:
-        yield "evaluation", "none on record"
-    for entry in found:
-        evaluation = reader.require(EVALUATIONS, entry.evaluation)
+    for told_of in evaluation_words(reader, row.run) or ("none on record",):
+        yield "evaluation", told_of
+
+
+def evaluation_words(reader: Reader, run: bytes) -> tuple[str, ...]:
+    """Return what the evaluations of a run came out as, each in a line."""
+    lines = []
+    for entry in reader.series(EVALUATION_ENTRIES):
+        if entry.record.run != run:
+            continue
+        evaluation = reader.require(EVALUATIONS, entry.record.evaluation)
         plan = reader.require(PLANS, evaluation.plan)
         figures = {one.name: one for one in evaluation.metrics}
         told = [
@@ -170,7 +195,8 @@ def _model_facts(
             if (one := figures.get(name)) is not None
         ]
         how = "blind" if evaluation.is_blind else "not blind"
-        yield "evaluation", f"{evaluation.row_count:,} rows, {how}: {'; '.join(told)}"
+        lines.append(f"{evaluation.row_count:,} rows, {how}: {'; '.join(told)}")
+    return tuple(lines)
 
 
 def _card_facts(workspace: Workspace, card_digest: bytes) -> Iterator[tuple[str, str]]:

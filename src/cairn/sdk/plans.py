@@ -12,6 +12,7 @@ each step can be a command of its own.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from cairn.learning.datasets import Manifest
 from cairn.learning.errors import TrainingError
 from cairn.learning.evaluation import EvaluationReport, Protocol, evaluate
 from cairn.learning.metrics import PPM, ppm
+from cairn.learning.quality.measure import Roles, measure_quality
+from cairn.learning.quality.text import summary
 from cairn.learning.replay import train_in_child
 from cairn.learning.resampling import Resampling
 from cairn.learning.schema_inference import infer_schema
@@ -48,13 +51,16 @@ from cairn.sdk.datasets import (
     DatasetLabel,
     commit_dataset,
     committed_file,
+    discard_manifest,
     find_registered,
     open_manifest,
     register_dataset,
+    subject_keys,
 )
-from cairn.sdk.errors import NotFoundError, UsageError
+from cairn.sdk.errors import NotFoundError, RejectedError, UsageError
 from cairn.sdk.models import MODEL_FILE, RunFolder, record_run, save_run, slug
 from cairn.sdk.partition import Partition, Parts, divide
+from cairn.sdk.quality import report_file, save_report, stated_quality
 from cairn.sdk.tabular import TabularRecipe, labels_of, matrix_of
 from cairn.sdk.workspace import Workspace, write_file
 
@@ -196,7 +202,8 @@ def plan_file(
         DatasetError: The file cannot be read, or not as the schema says.
         TrainingError: The label has other values than 0 and 1, or a part would miss a class.
         UsageError: The folder, or a data set of this name and version, is there already.
-        RejectedError: The ledger refuses.
+        RejectedError: The ledger refuses, for one because the quality is below the policy; if it
+            refuses the data, nothing is left behind.
     """
     if directory.exists():
         raise UsageError(f"{directory} exists", "choose another folder: a plan is never changed")
@@ -224,13 +231,34 @@ def plan_file(
         f"divided {file.name}: {len(parts.train):,} rows to learn from, {len(parts.test):,} to "
         f"test on ({terms.partition.describe()})"
     )
-    dataset = register_dataset(people.owner, folder.train_label, manifests["train"])
-    tell(f"registered the train part as {folder.train_label}: {dataset.hex()}")
+    try:
+        dataset = _register_part(people, workspace, folder, "train", tell)
+    except RejectedError:
+        for place in (folder.train_label, folder.test_label):
+            discard_manifest(workspace, place)
+        shutil.rmtree(directory)
+        raise
     message = _plan_message(terms, dataset, manifests["test"], cut=parts.cut)
     plan = people.developer.submit(message).event(PlanCommitted).plan
     folder.update(plan=plan.hex(), dataset=dataset.hex())
     tell(f"committed the plan {terms.name}, test rows and threshold included: {plan.hex()}")
     return folder
+
+
+def _register_part(
+    people: People, workspace: Workspace, folder: PlanFolder, which: str, tell: Tell
+) -> bytes:
+    """Register the train or test part with its quality; return its id."""
+    place = folder.train_label if which == "train" else folder.test_label
+    manifest = open_manifest(workspace, place)
+    report = measure_quality(folder.part(which), manifest.schema, Roles(folder.terms.label))
+    tell(f"quality of the {which} part: {'; '.join(summary(report).splitlines())}")
+    quality = stated_quality(report, manifest, subject_keys(workspace))
+    dataset = register_dataset(people.owner, place, manifest, quality=quality)
+    save_report(report_file(workspace, place), report)
+    labels = ", labels included," if which == "test" else ""
+    tell(f"registered the {which} part{labels} as {place}, with its quality: {dataset.hex()}")
+    return dataset
 
 
 def _divided(table: Table, terms: Terms) -> Parts:
@@ -388,8 +416,7 @@ def evaluate_planned(
     try:
         dataset = find_registered(people.owner, file.manifest)[0]
     except NotFoundError:
-        dataset = register_dataset(people.owner, folder.test_label, file.manifest)
-    tell(f"registered the test part, labels included, as {folder.test_label}: {dataset.hex()}")
+        dataset = _register_part(people, workspace, folder, "test", tell)
     report = evaluate_model(
         folder.model(),
         table,

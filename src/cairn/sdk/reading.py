@@ -7,6 +7,7 @@ back, so that a node can neither invent a row nor hide one that was asked for by
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cairn.evidence.errors import EvidenceError
@@ -196,21 +197,38 @@ class Reader:
         Raises:
             ProtocolError: The answer does not parse or does not verify.
         """
+        final = self._stated(transaction_id)
+        if final is not None and self.trust is not None:
+            self.check_finals((final,))
+        return final
+
+    def outcomes(self, transaction_ids: Iterable[bytes]) -> Iterator[Final | None]:
+        """Yield what became of transactions, in order; many are proved by one request.
+
+        Raises:
+            ProtocolError: An answer does not parse or does not verify.
+        """
+        wanted = iter(transaction_ids)
+        while part := [self._stated(one) for one in islice(wanted, PROVED_AT_ONCE)]:
+            found = [final for final in part if final is not None]
+            if self.trust is not None and found:
+                self.check_finals(found)
+            yield from part
+
+    def _stated(self, transaction_id: bytes) -> Final | None:
+        """Return what the node says became of a transaction."""
         found = self.connection.receipt(transaction_id)
         if found is None:
             return None
         if not found.receipt or found.transaction_id != transaction_id:
             raise ProtocolError("the node answers with another transaction")
-        final = open_receipt(
+        return open_receipt(
             transaction_id,
             height=found.height,
             position=found.position,
             time_ms=found.time_ms,
             receipt=found.receipt,
         )
-        if self.trust is not None:
-            self.check_final(final)
-        return final
 
     def check_final(self, final: Final) -> None:
         """Check an outcome against the proof of it; there has to be a trust file.
@@ -219,21 +237,27 @@ class Reader:
             ProtocolError: The transaction does not stand there, or had another outcome.
             UsageError: There is no trust file to check against.
         """
-        proofs, head = self._prove((TransactionQuery(final.transaction_id),))
-        try:
-            proved = verify_transaction(proofs.transactions[0], head)
-        except EvidenceError as error:
-            raise ProtocolError(f"the receipt is not proved: {error}") from error
-        stated = (final.transaction_id, final.height, final.position, final.time_ms, final.receipt)
-        shown = (
-            proved.id,
-            proved.block.height,
-            proved.position,
-            proved.block.time_ms,
-            proofs.transactions[0].receipt.receipt,
-        )
-        if stated != shown:
-            raise ProtocolError("the node stated another outcome than it proves")
+        self.check_finals((final,))
+
+    def check_finals(self, finals: Sequence[Final]) -> None:
+        """Check outcomes against the proof of them; there has to be a trust file.
+
+        Raises:
+            ProtocolError: A transaction does not stand there, or had another outcome.
+            UsageError: There is no trust file to check against.
+        """
+        proofs, head = self._prove([TransactionQuery(final.transaction_id) for final in finals])
+        if len(proofs.transactions) != len(finals):
+            raise ProtocolError("the node proves more or less than was asked for")
+        for final, proof in zip(finals, proofs.transactions, strict=True):
+            try:
+                proved = verify_transaction(proof, head)
+            except EvidenceError as error:
+                raise ProtocolError(f"the receipt is not proved: {error}") from error
+            stated = final.transaction_id, final.height, final.position, final.time_ms
+            shown = proved.id, proved.block.height, proved.position, proved.block.time_ms
+            if stated != shown or final.receipt != proof.receipt.receipt:
+                raise ProtocolError("the node stated another outcome than it proves")
 
     def newest_head(self) -> tuple[Proofs, VerifiedHead]:
         """Return the newest head that is signed and opened, verified; there has to be a trust file.

@@ -46,6 +46,7 @@ from cairn.node.api import ProofRequest, Proofs
 from cairn.sdk.errors import ProtocolError
 from cairn.sdk.names import Names, short_id
 from cairn.sdk.outcomes import OperationOutcome
+from cairn.sdk.pending import evaluation_words
 from cairn.sdk.reading import Reader
 
 DAY_MS = 86_400_000
@@ -129,6 +130,8 @@ class ModelLine:
     predictions: Mapping[str, int]
     """By basis."""
     datasets: tuple[str, ...]
+    evaluations: tuple[str, ...] = ()
+    """How it did on rows that it had not seen, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,13 +350,14 @@ def _payments(
     for outcome in source.reader.series(OUTCOME_ENTRIES):
         labels[outcome.record.attempt] = outcome.record.label
     payments, caps = [], []
-    operations: dict[bytes, tuple[OperationOutcome, ...]] = {}
     attempts: tuple[Entry[AttemptEntry], ...] = source.entries(ATTEMPTS)
+    wanted = dict.fromkeys(entry.record.transaction_id for entry in attempts)
+    finals = zip(wanted, source.reader.outcomes(wanted), strict=True)
+    operations: dict[bytes, tuple[OperationOutcome, ...]] = {
+        identity: () if final is None else final.operations for identity, final in finals
+    }
     for entry in attempts:
         one = entry.record
-        if one.transaction_id not in operations:
-            final = source.reader.outcome(one.transaction_id)
-            operations[one.transaction_id] = () if final is None else final.operations
         outcome_of = operations[one.transaction_id][one.operation_index]
         reached = [event for event in outcome_of.events if isinstance(event, CapReached)]
         caps += [(event.rule, event.version, entry.time_ms // DAY_MS) for event in reached]
@@ -459,6 +463,7 @@ def _models(source: _Source) -> tuple[ModelLine, ...]:
                     approvers=source.show(entry_of.record.approvers) if entry_of else (),
                     predictions=dict(predictions.get(version, {})),
                     datasets=tuple(dict.fromkeys(split.dataset.hex() for split in run.splits)),
+                    evaluations=evaluation_words(source.reader, row.run),
                 )
             )
     return tuple(lines)

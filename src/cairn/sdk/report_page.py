@@ -84,6 +84,16 @@ def _cards(report: PeriodReport) -> list[blocks.Card]:
     fates, total = report.fates, len(report.payments)
     precision, recall = report.precision, report.recall
     known = report.labelled(FRAUD) + report.labelled(GENUINE)
+    verdicts = report.decisions.verdicts
+    if not total and verdicts:
+        decided = sum(verdicts.values())
+        return [
+            blocks.Card("decisions", decided),
+            *(
+                blocks.Card(word, verdicts.get(name, 0), _of(verdicts.get(name, 0), decided))
+                for name, word in (("allow", "allowed"), ("hold", "held"), ("refuse", "refused"))
+            ),
+        ]
     return [
         blocks.Card("payments screened", total),
         blocks.Card("held", fates[HELD], _of(fates[HELD], total)),
@@ -123,8 +133,7 @@ def _decided(report: PeriodReport, decimals: Mapping[str, int]) -> list[Html]:
             if amounts:
                 value = _amount(sum(amounts), decimals.get(asset, 0))
                 rows.append((asset, word, len(amounts), value))
-    parts = [
-        blocks.heading("What was decided"),
+    payments = [
         blocks.table(
             ["asset", "payments", "count", "value"], rows, align=["", "", "right", "right"]
         ),
@@ -136,6 +145,9 @@ def _decided(report: PeriodReport, decimals: Mapping[str, int]) -> list[Html]:
         ),
     ]
     decisions = report.decisions
+    parts = [blocks.heading("What was decided")]
+    if report.payments or not decisions.verdicts:
+        parts += payments
     if decisions.verdicts:
         parts += [
             blocks.heading("Decisions on other rails and cases", 3),
@@ -176,6 +188,11 @@ def _by_what(report: PeriodReport) -> list[Html]:
             ["deployment", "model", "version", "live since", "approved by", "predictions"],
             [_model_row(line) for line in report.models],
             empty="no model was in use",
+        ),
+        blocks.bullets(
+            f"{line.name} on rows that it had not seen: {words}"
+            for line in report.models
+            for words in line.evaluations
         ),
         blocks.heading("Changes in the period", 3),
         blocks.table(
@@ -219,6 +236,8 @@ def _quality(report: PeriodReport) -> list[Html]:
         (word, report.labelled(label, alerted=True), report.labelled(label, alerted=False))
         for word, label in (("fraud", FRAUD), ("genuine", GENUINE), ("not known", ""))
     ]
+    if not report.payments and report.decisions.verdicts:
+        return []
     parts = [
         blocks.heading("How well it went"),
         blocks.paragraph(

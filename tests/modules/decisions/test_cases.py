@@ -7,7 +7,7 @@ from cairn.exact.rules import Compare, Emit, Hold, Refuse
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.decisions.events import Decided
 from cairn.modules.decisions.records import CaseSubject
-from cairn.modules.identity.messages import Suspend
+from cairn.modules.identity.messages import Delegate, Suspend
 from cairn.modules.inference.events import FeaturesScored
 from cairn.modules.inference.messages import Score
 from cairn.modules.inference.queries import count_predictions, list_predictions
@@ -68,6 +68,23 @@ def test_a_cap_that_is_used_up_lets_cases_go(ledger: Harness) -> None:
     assert count_today(ledger.context(), "credit-rule") == 2
 
 
+def test_a_stranger_uses_up_no_cap_and_a_delegate_asks_in_the_name_of_the_deployment(
+    ledger: Harness,
+) -> None:
+    activate(ledger, case_rule(Compare("input:age", ">", 0), action=Refuse("never")))
+    ledger.refused("berta", ask_case(ledger, (40, 100)), "decisions/not_authorised")
+    assert count_today(ledger.context(), "credit-rule") == 0
+    alpha = ledger.id("alpha")
+    ledger.done("ann", Delegate(alpha, ledger.id("berta"), ("decisions/decide_case",), 1_000))
+    decided = ledger.done("berta", ask_case(ledger, (40, 100))).event(Decided)
+    row = row_of(ledger, decided.decision)
+    assert (decided.verdict, row.organisation, row.asked_by) == (
+        "refuse",
+        alpha,
+        ledger.id("berta"),
+    )
+
+
 def test_rules_on_payments_do_not_look_at_cases(ledger: Harness) -> None:
     activate(ledger, big_rule())
     labels = case_rule(Compare("input:age", ">", 0), action=Emit("seen"), name="seen")
@@ -80,11 +97,13 @@ def test_rules_on_payments_do_not_look_at_cases(ledger: Harness) -> None:
 def test_asking_about_a_case_is_refused_in_order(ledger: Harness) -> None:
     nobody = b"\xee" * 20
     wrong = ask_case(ledger, (1,), deployment="none", executor=nobody)
-    ledger.refused("pia", wrong, "decisions/unknown_executor")
-    berta = ask_case(ledger, (1,), deployment="none", executor=ledger.id("berta"))
-    ledger.refused("pia", berta, "decisions/executor_not_bound")
-    ledger.refused("pia", ask_case(ledger, (1,), deployment="none"), "models/deployment_not_found")
+    ledger.refused("berta", wrong, "models/deployment_not_found")
     ledger.done("dev", CreateDeployment("empty", "model", ""))
+    unknown = ask_case(ledger, (1,), deployment="empty", executor=nobody)
+    ledger.refused("berta", unknown, "decisions/not_authorised")
+    ledger.refused("pia", unknown, "decisions/unknown_executor")
+    berta = ask_case(ledger, (1,), deployment="empty", executor=ledger.id("berta"))
+    ledger.refused("pia", berta, "decisions/executor_not_bound")
     ledger.refused("pia", ask_case(ledger, (1,), deployment="empty"), "models/no_live_version")
     ledger.refused("pia", ask_case(ledger, (1,)), "inference/bad_features")
     ledger.done("adam", Suspend(ledger.id("pia"), "left"))

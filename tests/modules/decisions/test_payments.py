@@ -2,10 +2,11 @@
 
 import pytest
 
-from cairn.exact.rules import All, Compare, Freeze, Hold, Refuse
+from cairn.exact.rules import All, Compare, Emit, Freeze, Hold, Refuse
 from cairn.ledger.records import Asserted
 from cairn.ledger.transactions import INDEPENDENT
-from cairn.modules.bank.messages import FreezeAccount
+from cairn.modules.bank.events import HoldPlaced
+from cairn.modules.bank.messages import FreezeAccount, OpenAccounts
 from cairn.modules.bank.records import BALANCES, HOLD_SERIES
 from cairn.modules.decisions.events import Decided
 from cairn.modules.decisions.queries import get_decision, list_decisions
@@ -14,6 +15,7 @@ from cairn.modules.identity.messages import Delegate
 from cairn.modules.inference.events import PaymentScored
 from cairn.modules.rules.events import RuleFired
 from cairn.modules.rules.queries import count_today
+from cairn.primitives.encoding import replace
 from cairn.primitives.hashes import sha256
 from tests.modules.decisions.world import ANSWER_MS, HOLD_MS, ask, big_rule, decide, row_of
 from tests.modules.founding import (
@@ -26,6 +28,7 @@ from tests.modules.founding import (
     go_live,
     hold_rule,
     pay,
+    pseudonym,
 )
 from tests.modules.harness import Harness
 
@@ -138,8 +141,20 @@ def test_nobody_has_a_payee_frozen_by_asking(ledger: Harness) -> None:
         actions=[Hold(HOUR_MS, "return"), Freeze("payee", HOUR_MS)],
     )
     activate(ledger, freeze)
-    decide(ledger, 0, 10**15, payee=customer(1))
+    asked = ledger.done("pia", ask(ledger, 0, 10**15, payee=customer(1)))
+    assert asked.event(RuleFired).actions == ("hold",)
     assert ledger.done("pia", pay(ledger, 1, 2, 10)).ok
+
+
+def test_a_rule_that_only_freezes_payees_does_nothing_to_a_question(ledger: Harness) -> None:
+    freeze = [Freeze("payee", HOUR_MS), Emit("seen")]
+    above = Compare("field:amount_units", ">", 200)
+    activate(ledger, hold_rule("mule", above, actions=freeze, daily_cap=1))
+    for _ in range(3):
+        asked = ledger.done("pia", ask(ledger, 0, 250, payee=customer(1)))
+        assert asked.event(RuleFired).actions == ("emit",)
+        assert asked.event(Decided).verdict == "allow"
+    assert count_today(ledger.context(), "mule", ledger.id("alpha")) == 0
 
 
 def test_holds_of_decisions_count_for_the_cap(ledger: Harness) -> None:
@@ -148,7 +163,31 @@ def test_holds_of_decisions_count_for_the_cap(ledger: Harness) -> None:
         ledger.done("pia", ask(ledger, payer)).event(Decided).verdict for payer in (0, 1, 2)
     ]
     assert verdicts == ["hold", "hold", "allow"]
-    assert count_today(ledger.context(), "big") == 2
+    assert count_today(ledger.context(), "big", ledger.id("alpha")) == 2
+
+
+def test_questions_use_up_no_cap_but_that_of_their_own_organisations_questions(
+    ledger: Harness,
+) -> None:
+    """Asking takes no value: a rule keeps its power over what moves here and what others ask."""
+    activate(ledger, hold_rule("big", Compare("field:amount_units", ">", 200), daily_cap=1))
+    strangers = tuple(pseudonym(100 + i) for i in range(3))
+    ledger.done("pia", OpenAccounts(ledger.id("pia"), strangers))
+    # In one block, and in several.
+    questions = [ask(ledger, 100 + i, 10**15) for i in range(2)]
+    ledger.submit("pia", *questions, mode=INDEPENDENT)
+    berta = replace(ask(ledger), payer=ledger.id("berta"), executor=ledger.id("berta"))
+    ledger.submit("berta", berta)
+    ledger.submit("pia", pay(ledger, 0, 1, 250), lane=1)
+    asked, others, paid = ledger.block()
+    verdicts = [event.verdict for event in asked.events if isinstance(event, Decided)]
+    assert verdicts == ["hold", "allow"]
+    assert others.event(Decided).verdict == "hold"
+    assert paid.event(HoldPlaced).rule == "big"
+    assert ledger.done("pia", ask(ledger, 102, 250)).event(Decided).verdict == "allow"
+    ctx = ledger.context()
+    homes = (b"", ledger.id("alpha"), ledger.id("beta"))
+    assert [count_today(ctx, "big", home) for home in homes] == [1, 1, 1]
 
 
 def test_asking_is_refused_in_order(ledger: Harness) -> None:

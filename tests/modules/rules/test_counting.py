@@ -5,7 +5,7 @@ import pytest
 from cairn.exact.rules import Compare, Freeze, Refuse
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import AccountFrozen, TransferSettled
-from cairn.modules.bank.messages import OpenAccounts, OpenEscrow
+from cairn.modules.bank.messages import FreezeAccount, OpenAccounts, OpenEscrow
 from cairn.modules.rules.events import CapReached, RuleFired
 from cairn.modules.rules.queries import count_today
 from cairn.modules.rules.records import DAY_MS
@@ -74,6 +74,25 @@ def test_attempts_without_money_do_not_use_a_refusing_rule_up(ledger: Harness) -
     ledger.submit("pia", *empty, mode=INDEPENDENT)
     ledger.submit("pia", pay(ledger, 0, 1, 500), lane=1)
     assert ledger.block()[1].codes == (REFUSED,)
+    assert used(ledger) == 1
+
+
+def test_payments_to_nobody_do_not_use_a_refusing_rule_up_within_a_block(ledger: Harness) -> None:
+    activate(ledger, refusing(1))  # type: ignore[arg-type]
+    for payer in range(3):
+        ledger.submit("pia", pay(ledger, payer, 99, 500), lane=payer)
+    ledger.submit("pia", pay(ledger, 3, 1, 500), lane=3)
+    codes = [outcome.codes for outcome in ledger.block()]
+    assert codes == [("bank/unknown_account",)] * 3 + [(REFUSED,)]
+    assert used(ledger) == 1
+
+
+def test_frozen_payers_do_not_use_a_refusing_rule_up_within_a_block(ledger: Harness) -> None:
+    activate(ledger, refusing(1))  # type: ignore[arg-type]
+    ledger.done("cora", FreezeAccount(customer(0), ledger.head.time_ms + HOUR_MS, "suspicion"))
+    ledger.submit("pia", pay(ledger, 0, 1, 500))
+    ledger.submit("pia", pay(ledger, 3, 1, 500), lane=1)
+    assert [o.codes for o in ledger.block()] == [("bank/account_frozen",), (REFUSED,)]
     assert used(ledger) == 1
 
 

@@ -11,6 +11,7 @@ from cairn.modules.screening.queries import (
 )
 from cairn.modules.screening.records import Outcome
 from cairn.primitives.encoding import replace
+from tests.modules.decisions.world import ask
 from tests.modules.founding import customer, found, pay
 from tests.modules.harness import Harness
 
@@ -94,6 +95,23 @@ def test_recording_is_refused_in_order(ledger: Harness) -> None:
     ledger.done("cora", message)
     ledger.refused("carl", message, "screening/outcome_unchanged")
     ledger.refused("carl", RecordOutcome(1, "fraud"), "screening/attempt_not_found")
+
+
+def test_only_the_homes_of_payer_and_payee_say_what_a_payment_was(ledger: Harness) -> None:
+    """Beta's compliance labels what beta's people are party to, and nothing else."""
+    between_customers = RecordOutcome(paid(ledger)[1], "fraud")
+    ledger.refused("ben", between_customers, "screening/wrong_organisation")
+    assert frauds(ledger) == ((), (), ())
+    to_berta = RecordOutcome(paid(ledger, payee=ledger.id("berta"))[1], "fraud")
+    ledger.done("ben", to_berta)
+    ledger.refused("cora", to_berta, "screening/outcome_unchanged")
+    ledger.done("cora", replace(to_berta, label="genuine"))
+
+
+def test_a_payee_elsewhere_has_no_home(ledger: Harness) -> None:
+    asked = ledger.done("pia", ask(ledger)).event(AttemptCounted)
+    ledger.refused("ben", RecordOutcome(asked.attempt, "fraud"), "screening/wrong_organisation")
+    ledger.done("cora", RecordOutcome(asked.attempt, "fraud"))
 
 
 def test_an_unknown_label_is_malformed(ledger: Harness) -> None:

@@ -23,8 +23,10 @@ from cairn.modules.training.queries import (
     list_plans,
 )
 from cairn.modules.training.records import (
+    EVALUATED,
     OUTCOMES,
     Estimate,
+    Evaluated,
     LabelRange,
     PlanUse,
     SplitPlan,
@@ -127,6 +129,27 @@ def test_a_blind_evaluation_in_the_right_order(ledger: Harness) -> None:
         event.evaluation,
         again.evaluation,
     ]
+
+
+def test_the_newest_evaluation_of_a_run_is_kept_for_each_organisation(ledger: Harness) -> None:
+    train = register_dataset(ledger)
+    plan = commit_plan(ledger, train)
+    run = record_run(ledger, train, plan)
+    test = register_dataset(ledger, "payments.test")
+    alpha, beta = ledger.id("alpha"), ledger.id("beta")
+    assert ledger.get(EVALUATED, run, alpha) is None
+    message = evaluation_message(run, plan, test)
+    first, second = (
+        ledger.done(name, message).event(EvaluationRecorded).evaluation for name in ("vera", "dev")
+    )
+    assert first != second
+    assert ledger.get(EVALUATED, run, alpha) == Evaluated(second, 2)
+    for name in ("dev", "bill"):
+        grant = GrantUse(test, ledger.id(name), "evaluation", 2**50)
+        ledger.done("dana", grant)
+    other = ledger.done("bill", message).event(EvaluationRecorded).evaluation
+    assert ledger.get(EVALUATED, run, alpha) == Evaluated(second, 2)
+    assert ledger.get(EVALUATED, run, beta) == Evaluated(other, 1)
 
 
 def test_a_run_after_the_labels_is_not_blind(ledger: Harness) -> None:

@@ -82,6 +82,7 @@ class ReplicatedMempool:
                     waiting = Waiting(transaction, len(transaction.body.operations), now_ms)
                     self._known[claim] = self._queue[claim] = waiting
                     self._by_raw[transaction.raw] = waiting
+                    self._unpark_after(waiting.lane, waiting.sequence)
                     if announce:
                         self._unannounced.append(waiting)
                 if ticket is not None:
@@ -161,11 +162,21 @@ class ReplicatedMempool:
                     settled[position] = waiting
                     self._forget(waiting)
                 lane = (transaction.body.sender, transaction.body.lane)
-                for follower in self._parked.get(lane, {}).get(transaction.body.sequence + 1, ()):
-                    self._parked_order.pop(follower.claim, None)
-                    self._queue[follower.claim] = follower
-                self._drop_parked(lane, transaction.body.sequence + 1)
+                self._unpark_after(lane, transaction.body.sequence)
         return settled
+
+    def _unpark_after(self, lane: Lane, last: int) -> None:
+        """Queue what was set aside and follows `last` in its lane without a gap."""
+        places = self._parked.get(lane)
+        if places is None:
+            return
+        while (followers := places.pop(last + 1, None)) is not None:
+            last += 1
+            for follower in followers:
+                del self._parked_order[follower.claim]
+                self._queue[follower.claim] = follower
+        if not places:
+            del self._parked[lane]
 
     def overdue(self, now_ms: int) -> list[Waiting]:
         """Forget and return what was set aside and has waited long enough."""
@@ -191,16 +202,10 @@ class ReplicatedMempool:
             claimants = self._parked[waiting.lane][waiting.sequence]
             claimants.remove(waiting)
             if not claimants:
-                self._drop_parked(waiting.lane, waiting.sequence)
+                del self._parked[waiting.lane][waiting.sequence]
+            if not self._parked[waiting.lane]:
+                del self._parked[waiting.lane]
         self._release(waiting.transaction.raw)
-
-    def _drop_parked(self, lane: Lane, sequence: int) -> None:
-        places = self._parked.get(lane)
-        if places is None:
-            return
-        places.pop(sequence, None)
-        if not places:
-            del self._parked[lane]
 
     def drain(self) -> None:
         """Forget everything."""

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 - `wire` declares a field, as dataclasses.field does
 """The messages of ABCI 2.0 that CometBFT and an application exchange, and their framing.
 
 Names and field numbers are those of CometBFT v0.40.0, `proto/tendermint/abci/types.proto`; fields

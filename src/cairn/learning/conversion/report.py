@@ -88,6 +88,18 @@ class ConversionReport:
         """Return the report as JSON text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
+    def _repr_html_(self) -> str:
+        """Return the report as a notebook shows it."""
+        from cairn.pages.blocks import heading, paragraph, table
+        from cairn.pages.document import fragment
+
+        parts = (
+            heading("Conversion to an exact model"),
+            table(("what", "value"), self.table()),
+            paragraph(INPUT_NOTE),
+        )
+        return str(fragment(*parts))
+
     def to_html(self) -> tuple[Mapping[str, Any], ...]:
         """Return the blocks of a page, as plain values that a page's builder renders."""
         return (

@@ -47,11 +47,17 @@ def home_of(ctx: Context, account: bytes) -> bytes:
     Raises:
         UnknownAccountError: There is no such account.
     """
+    home = find_home(ctx, account)
+    if home is None:
+        raise UnknownAccountError
+    return home
+
+
+def find_home(ctx: Context, account: bytes) -> bytes | None:
+    """Return the organisation that an account, or its controller, belongs to; None if unknown."""
     row = ctx.get(ACCOUNTS, account)
     owner = get_account(ctx, account if row is None else row.controller)
-    if owner is None:
-        raise UnknownAccountError
-    return owner.organisation
+    return None if owner is None else owner.organisation
 
 
 def check_compliance(ctx: Context, account: bytes) -> None:

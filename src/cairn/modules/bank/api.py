@@ -3,6 +3,7 @@
 from cairn.ledger.context import Context
 from cairn.modules.bank.access import accounts_opened as accounts_opened
 from cairn.modules.bank.access import check_operates as check_operates
+from cairn.modules.bank.access import find_home as find_home
 from cairn.modules.bank.access import home_of as home_of
 from cairn.modules.bank.access import operates as operates
 from cairn.modules.bank.errors import HeldByRuleError, RefusedByRuleError

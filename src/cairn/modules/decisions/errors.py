@@ -3,6 +3,12 @@
 from cairn.ledger.errors import Rejection
 
 
+class NotAuthorisedError(Rejection):
+    """The deployment is of another organisation, which did not delegate asking to the sender."""
+
+    code = "decisions/not_authorised"
+
+
 class UnknownExecutorError(Rejection):
     """No active account of identity has the executor's id."""
 

@@ -7,6 +7,7 @@ from cairn.ledger.hooks import Allow, Hold, Refuse, Verdict
 from cairn.modules.bank import api as bank
 from cairn.modules.decisions.errors import (
     ExecutorNotBoundError,
+    NotAuthorisedError,
     NotJudgedError,
     UnknownExecutorError,
 )
@@ -31,6 +32,7 @@ from cairn.modules.decisions.records import (
 )
 from cairn.modules.identity import api as identity
 from cairn.modules.inference import api as inference
+from cairn.modules.models import api as models
 from cairn.modules.rules import api as rules
 
 PAYMENT_TAG = "decisions/decide_payment"
@@ -84,7 +86,11 @@ def decide_payment(ctx: Context, message: DecidePayment) -> None:
 
 def decide_case(ctx: Context, message: DecideCase) -> None:
     """Score a case that the sender states, and answer as the rules of its deployment say."""
-    organisation = identity.check_active(ctx).organisation
+    sender = identity.check_active(ctx)
+    organisation = models.check_deployment(ctx, message.deployment).organisation
+    # Each case uses up the daily caps of the deployment's rules.
+    if sender.organisation != organisation and not identity.acts_for(ctx, organisation, CASE_TAG):
+        raise NotAuthorisedError
     _check_executor(ctx, message.executor, organisation, CASE_TAG)
     scored = inference.score_asserted(ctx, message.deployment, message.features)
 

@@ -7,7 +7,9 @@ from cairn.modules.inference.records import CONTRIBUTIONS_MAX
 from cairn.modules.inference.scorers import scorer_of
 from cairn.modules.models import api as models
 
-_COST_PER_FEATURE = 2
+_COST_PER_STEP = 2
+_STEPS_MAX = 8_192
+"""Steps that are charged: explaining looks at each column once, and there are half as many."""
 
 
 def explain(ctx: Context, deployment: str, row: tuple[int, ...]) -> Explained | None:
@@ -26,7 +28,8 @@ def explain(ctx: Context, deployment: str, row: tuple[int, ...]) -> Explained | 
 
 
 def explanation_price(ctx: Context, deployment: str) -> int:
-    """Return what explaining one score of a deployment costs."""
+    """Return what explaining one score of a deployment costs at most; nothing where none is."""
     live = models.find_live_model(ctx, deployment)
-    sealed = None if live is None else models.get_sealed(ctx, live.model_digest)
-    return 0 if sealed is None else _COST_PER_FEATURE * len(sealed.features)
+    if live is None or not live.is_explained:
+        return 0
+    return _COST_PER_STEP * min(live.step_count, _STEPS_MAX)

@@ -48,6 +48,9 @@ class LiveModel(NamedTuple):
     model_digest: bytes
     size_bytes: int
     step_count: int
+    inputs: tuple[str, ...]
+    """Names of what it takes, in order."""
+    is_explained: bool
 
 
 def find_live_model(ctx: Context, deployment: str) -> LiveModel | None:
@@ -60,7 +63,8 @@ def find_live_model(ctx: Context, deployment: str) -> LiveModel | None:
     sealed = ctx.get(SEALED, digest)
     if sealed is None:
         raise Fault(f"no sealed model has the digest {digest.hex()}")
-    return LiveModel(digest, sealed.size_bytes, sealed.step_count)
+    inputs = tuple([feature.name for feature in sealed.features])
+    return LiveModel(digest, sealed.size_bytes, sealed.step_count, inputs, sealed.is_explained)
 
 
 def has_served(ctx: Context, deployment: str, version: bytes) -> bool:

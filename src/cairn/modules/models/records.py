@@ -68,6 +68,8 @@ class SealedModel(Record):
     """Digest of `features`."""
     step_count: int
     """Most comparisons or products that scoring one row takes, the input stage included."""
+    is_explained: bool
+    """Whether a score has contributions of its inputs: one of trees has none."""
 
 
 class ModelName(Record):

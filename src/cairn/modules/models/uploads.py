@@ -1,5 +1,6 @@
 """How a model's bytes come onto the ledger: chunk by chunk, then sealed for good."""
 
+from cairn.exact.explain import is_explained
 from cairn.exact.models import ELEMENT_COUNT_MAX, count_steps
 from cairn.ledger.context import Context
 from cairn.modules.identity import api as identity
@@ -96,6 +97,7 @@ def seal_model(ctx: Context, message: SealModel) -> None:
         features=features,
         input_digest=input_digest(features),
         step_count=count_steps(model),
+        is_explained=is_explained(model),
     )
     ctx.put(SEALED, row, digest)
     ctx.delete(UPLOADS, ctx.sender, digest)

@@ -31,11 +31,13 @@ from cairn.ledger.hooks import (
 )
 from cairn.ledger.receipts import OK
 from cairn.modules.bank import api as bank
+from cairn.modules.identity import api as identity
 from cairn.modules.inference import api as inference
 from cairn.modules.models import api as models
 from cairn.modules.rules.counting import count_stopped, count_today, count_use, was_stopped
 from cairn.modules.rules.events import AlertEmitted, CapReached, PayerFrozen, RuleFired
 from cairn.modules.rules.live import (
+    DERIVED,
     CompiledRule,
     acting_rules,
     deployments_of,
@@ -53,7 +55,6 @@ NO_RULE = Judgement(Allow("no_rule"))
 SCREENED = Allow("screened")
 
 _ASSERTED = "asserted:"
-_DERIVED = ("feature:", "field:")
 
 
 def judge_movements(
@@ -111,7 +112,7 @@ def _derive(
     """Pass a block's attempts through the windows; derive what the rules look at, no more."""
     model_inputs = {name: _model_inputs(ctx, name) for name in deployments_of(rules)}
     names = [name for inputs in model_inputs.values() for name in inputs]
-    names += [o.partition(":")[2] for o in operands_of(rules) if o.startswith(_DERIVED)]
+    names += [o.partition(":")[2] for o in operands_of(rules) if o.startswith(DERIVED)]
     chosen = tuple(dict.fromkeys(names))
     movements = [attempt.movement for attempt in attempts if attempt.movement is not None]
     vectors = screening.features(ctx, movements, chosen)
@@ -167,7 +168,18 @@ def _count(
         return
     assert operation.movement is not None
     stopped = [operation.movement.payer] if use.is_stopped else []
-    count_stopped(ctx, use.rule, [*stopped, *(account for account, _ in freezes)])
+    accounts = [*stopped, *(account for account, _ in freezes)]
+    count_stopped(ctx, use.rule, accounts, _asker_of(ctx, operation))
+
+
+def _asker_of(ctx: Context, operation: AdmittedOperation) -> bytes:
+    """Return the organisation that asks about a payment on another rail; empty for one here."""
+    assert operation.movement is not None
+    if not operation.movement.elsewhere:
+        return b""
+    sender = identity.get_account(ctx, operation.sender)
+    assert sender is not None, "whose key signed has an account"
+    return sender.organisation
 
 
 class _Scores:
@@ -240,7 +252,7 @@ class _Judge:
         self._rules = rules
         self._shadows = shadows
         self._scores = scores
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, bytes], int] = {}
         self._stopped: dict[tuple[str, bytes], bool] = {}
         self._left: dict[tuple[bytes, str], int] = {}
         self._freezes: dict[bytes, tuple[int, PayerFrozen]] = {}
@@ -284,7 +296,8 @@ class _Judge:
         """Do what a rule that fired does, as far as earlier rules and its cap leave it."""
         inputs = case.inputs
         fate = rule.fate if case.decided is None else None
-        wants_power = fate is not None or bool(rule.freezes)
+        freezes = _freezes_of(rule, case.movement)
+        wants_power = fate is not None or bool(freezes)
         is_capped = wants_power and not self._use(rule, fate, case)
         actions: tuple[str, ...] = ()
         if wants_power and not is_capped:
@@ -292,7 +305,7 @@ class _Judge:
                 case.decided = rule
                 case.verdict = self._verdict(rule, fate, _score_of(rule, inputs))
                 actions = (fate_action(fate),)
-            actions = (*actions, *rule.freeze_actions)
+            actions = (*actions, *("freeze_" + freeze.party for freeze in freezes))
         if rule.labels:
             actions = (*actions, "emit")
         values = tuple([inputs.get(operand) for operand in rule.operands])
@@ -311,18 +324,18 @@ class _Judge:
         movement = case.movement
         freezes = tuple(
             (getattr(movement, freeze.party), self._ctx.time_ms + freeze.expiry_ms)
-            for freeze in rule.freezes
-            if freeze.party == "payer" or not movement.elsewhere
+            for freeze in _freezes_of(rule, movement)
         )
         sets_aside = isinstance(fate, exact.Hold) and not movement.elsewhere
         stopped = [account for account, _ in freezes] + [movement.payer] * (fate is not None)
         new = [(rule.name, a) for a in stopped if not self._was_stopped(rule.name, a)]
         if sets_aside or new:
-            count = self._count_of(rule.name)
+            asker = _asker_of(self._ctx, case.operation)
+            count = self._count_of(rule.name, asker)
             if count >= rule.daily_cap:
                 return False
             if case.is_covered:
-                self._counts[rule.name] = count + 1
+                self._counts[rule.name, asker] = count + 1
                 if not sets_aside:
                     self._stopped.update(dict.fromkeys(new, True))
         for account, until_ms in freezes:
@@ -332,7 +345,14 @@ class _Judge:
         return True
 
     def _covers(self, movement: Movement) -> bool:
-        """Return whether a payer can cover a movement out of what rules left it in this block."""
+        """Return whether a payer can cover a movement out of what rules left it in this block.
+
+        What the bank refuses whatever the payer has is not covered: it would use a cap up for
+        nothing.
+        """
+        payer, payee = movement.payer, movement.payee
+        if not bank.is_account(self._ctx, payee) or bank.is_frozen(self._ctx, payer):
+            return False
         pocket = (movement.payer, movement.asset)
         left = self._left.get(pocket)
         if left is None:
@@ -354,11 +374,11 @@ class _Judge:
         if known is None or known[0] < until_ms:
             self._freezes[account] = (until_ms, PayerFrozen(rule.name, rule.version))
 
-    def _count_of(self, rule: str) -> int:
+    def _count_of(self, rule: str, asker: bytes) -> int:
         """Return how much of its cap a rule used today; from then on it is kept in memory."""
-        count = self._counts.get(rule)
+        count = self._counts.get((rule, asker))
         if count is None:
-            count = self._counts[rule] = count_today(self._ctx, rule)
+            count = self._counts[rule, asker] = count_today(self._ctx, rule, asker)
         return count
 
     def _was_stopped(self, rule: str, account: bytes) -> bool:
@@ -367,6 +387,13 @@ class _Judge:
         if stopped is None:
             stopped = self._stopped[rule, account] = was_stopped(self._ctx, rule, account)
         return stopped
+
+
+def _freezes_of(rule: CompiledRule, movement: Movement) -> tuple[exact.Freeze, ...]:
+    """Return the freezes that a rule may order by a movement: on another rail, its payer's only."""
+    if not movement.elsewhere:
+        return rule.freezes
+    return tuple(freeze for freeze in rule.freezes if freeze.party == "payer")
 
 
 def _score_of(rule: CompiledRule, inputs: Mapping[str, int]) -> int:

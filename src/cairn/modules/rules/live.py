@@ -7,6 +7,7 @@ from cairn.exact import rules as exact
 from cairn.ledger.context import Context
 from cairn.ledger.errors import Fault
 from cairn.modules.inference import api as inference
+from cairn.modules.models import api as models
 from cairn.modules.rules.records import LIVE, RULES, SHADOWS, SWITCH, effective, shadowing
 
 COMPILED_MAX = 256
@@ -16,6 +17,11 @@ RULE_COST = 20
 """Cost of one rule for one movement or case, as if it fired, beside that of its nodes."""
 NODE_COST = 4
 """Cost of each node: evaluating it, and what it adds to the receipt."""
+FEATURE_COST = 2
+"""Cost of each derived feature that rules or their models name: computing it for one movement."""
+
+DERIVED = ("feature:", "field:")
+"""Operands that the ledger derives from payments, by their kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,19 @@ def movement_price(ctx: Context) -> int:
     rules = [*acting_rules(ctx), *shadow_rules(ctx)]
     deployments = deployments_of(rules)
     cost = sum(RULE_COST + NODE_COST * rule.node_count for rule in rules)
+    cost += FEATURE_COST * len(_features_of(ctx, rules, deployments))
     cost += sum(inference.movement_price(ctx, name) for name in deployments)
     return cost + sum(inference.explanation_price(ctx, name) for name in deployments)
+
+
+def _features_of(
+    ctx: Context, rules: Sequence[CompiledRule], deployments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the derived features that rules and the models of deployments look at, each once."""
+    live = [models.find_live_model(ctx, name) for name in deployments]
+    names = [name for model in live if model is not None for name in model.inputs]
+    names += [o.partition(":")[2] for o in operands_of(rules) if o.startswith(DERIVED)]
+    return tuple(dict.fromkeys(names))
 
 
 def case_price(ctx: Context, deployment: str) -> int:

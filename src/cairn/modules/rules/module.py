@@ -49,6 +49,7 @@ RULES = Module(
         records.STAGES,
         records.SWITCH,
         records.COUNTS,
+        records.ASKED_COUNTS,
         records.STOPPED,
     ),
     series=(records.CHANGES, records.BACKTESTS, records.FIRINGS, records.SHADOW_FIRINGS),

@@ -174,6 +174,8 @@ SWITCH: Table[GlobalSwitch] = Table("rules", "switch", (), GlobalSwitch)
 SHADOWS: Table[ShadowRule] = Table("rules", "shadow", (str,), ShadowRule, ordered=True)
 STAGES: Table[RuleStage] = Table("rules", "stage", (str, int), RuleStage)
 COUNTS: Table[DailyCount] = Table("rules", "count", (str,), DailyCount)
+ASKED_COUNTS: Table[DailyCount] = Table("rules", "asked_count", (str, bytes), DailyCount)
+"""The same for payments on other rails, by the organisation that asked about them."""
 STOPPED: Table[StoppedAccount] = Table("rules", "stopped", (str, bytes), StoppedAccount)
 
 CHANGES: Series[RuleChange] = Series("rules", "changes", (), RuleChange)

@@ -9,6 +9,12 @@ class AttemptNotFoundError(Rejection):
     code = "screening/attempt_not_found"
 
 
+class WrongOrganisationError(Rejection):
+    """Neither the payer nor the payee is at home in the sender's organisation."""
+
+    code = "screening/wrong_organisation"
+
+
 class OutcomeUnchangedError(Rejection):
     """The payment has this label already."""
 

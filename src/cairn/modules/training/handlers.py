@@ -15,6 +15,7 @@ from cairn.modules.training.labels import check_labels, check_test
 from cairn.modules.training.messages import CommitPlan, RecordEvaluation, RecordRun
 from cairn.modules.training.records import (
     DEVELOPER,
+    EVALUATED,
     EVALUATION,
     EVALUATION_ENTRIES,
     EVALUATIONS,
@@ -26,6 +27,7 @@ from cairn.modules.training.records import (
     RUN_ENTRIES,
     RUNS,
     VALIDATOR,
+    Evaluated,
     Evaluation,
     EvaluationEntry,
     Plan,
@@ -141,6 +143,9 @@ def record_evaluation(ctx: Context, message: RecordEvaluation) -> None:
         report_digest=message.report_digest,
     )
     ctx.put(EVALUATIONS, row, evaluation)
+    earlier = ctx.get(EVALUATED, message.run, sender.organisation)
+    count = 1 if earlier is None else earlier.count + 1
+    ctx.put(EVALUATED, Evaluated(evaluation, count), message.run, sender.organisation)
     ctx.put(PLAN_USES, replace(use, evaluation_count=row.number), message.plan)
     entry = EvaluationEntry(evaluation, message.run, message.plan, ctx.sender)
     ctx.append(EVALUATION_ENTRIES, entry)

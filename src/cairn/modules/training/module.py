@@ -27,6 +27,12 @@ TRAINING = Module(
         MessageSpec(messages.RecordEvaluation, handlers.record_evaluation, cost=_evaluation_cost),
     ),
     events=(events.PlanCommitted, events.RunRecorded, events.EvaluationRecorded),
-    tables=(records.PLANS, records.PLAN_USES, records.RUNS, records.EVALUATIONS),
+    tables=(
+        records.PLANS,
+        records.PLAN_USES,
+        records.RUNS,
+        records.EVALUATIONS,
+        records.EVALUATED,
+    ),
     series=(records.PLAN_ENTRIES, records.RUN_ENTRIES, records.EVALUATION_ENTRIES),
 )

@@ -172,6 +172,14 @@ class Evaluation(Record):
     """SHA-256 of a report for people; empty if there is none."""
 
 
+class Evaluated(Record):
+    """The newest evaluation of a run by an organisation."""
+
+    evaluation: bytes
+    count: int
+    """How many there were, this one included."""
+
+
 class RunEntry(Record):
     """Entry of `training/runs`."""
 
@@ -202,6 +210,7 @@ PLANS: Table[Plan] = Table("training", "plan", (bytes,), Plan)
 PLAN_USES: Table[PlanUse] = Table("training", "plan_use", (bytes,), PlanUse)
 RUNS: Table[Run] = Table("training", "run", (bytes,), Run)
 EVALUATIONS: Table[Evaluation] = Table("training", "evaluation", (bytes,), Evaluation)
+EVALUATED: Table[Evaluated] = Table("training", "evaluated", (bytes, bytes), Evaluated)
 
 PLAN_ENTRIES: Series[PlanEntry] = Series("training", "plans", (), PlanEntry)
 RUN_ENTRIES: Series[RunEntry] = Series("training", "runs", (), RunEntry)

@@ -18,7 +18,6 @@ from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.model import Trained
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.demo.stream import Held
-from cairn.packs.payments.records import PAYMENT_SCHEMA
 from cairn.primitives.encoding import encode, replace
 from cairn.sdk.local import LocalConnection, remove_checkpoint
 from cairn.storage.checkpoint import Checkpoint
@@ -50,10 +49,10 @@ def try_disk(bank: DemoBank, data: DemoPayments, story: Held, trained: Trained) 
 def try_data(bank: DemoBank, data: DemoPayments, registered: Registered) -> Attempt:
     """Edit one payment of the committed file and train on it."""
     path = bank.folder.attacks / registered.path.name
-    table = read_table(registered.path, PAYMENT_SCHEMA)
+    table = read_table(registered.path, registered.manifest.schema)
     amounts = list(table.column("amount_units"))
     amounts[EDITED_ROW] = int(data.payments.amount_units[EDITED_ROW]) + 1
-    place = PAYMENT_SCHEMA.names.index("amount_units")
+    place = table.schema.names.index("amount_units")
     columns = (*table.columns[:place], amounts, *table.columns[place + 1 :])
     write_table(path, type(table)(table.schema, columns, table.row_count))
 

@@ -9,6 +9,7 @@ from cairn.evidence.proofs import RangeProof, SeriesProof, StateProof
 from cairn.evidence.trust import Trust
 from cairn.evidence.verify import verify_bundle
 from cairn.exact.models import Trees, decode_model, encode_model
+from cairn.ledger.records import SeriesEntry
 from cairn.ledger.transactions import (
     ATOMIC,
     TRANSACTION_DECODER,
@@ -17,18 +18,23 @@ from cairn.ledger.transactions import (
 )
 from cairn.modules.bank.messages import Transfer
 from cairn.modules.bank.records import HOLD_SERIES, HOLDS
+from cairn.modules.decisions.messages import ReportExecution
+from cairn.modules.decisions.records import DECISIONS, ENFORCED, OUTCOME_SERIES
 from cairn.modules.models.records import CHUNK_SIZE_BYTES_MAX, CHUNKS
 from cairn.packs.payments.demo.attempts import NODE, VERIFIER, Attempt, attempt
 from cairn.packs.payments.demo.bank import SERVICE, DemoBank
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.model import Trained
+from cairn.packs.payments.demo.rail import Asked
 from cairn.packs.payments.demo.stream import Held
-from cairn.primitives.encoding import encode, replace
+from cairn.primitives.encoding import Decoder, encode, replace
 from cairn.primitives.light import header_hash, vote_sign_bytes
 from cairn.primitives.signatures import SigningKey
 from cairn.sdk.proof_source import ConnectionSource
 from cairn.sdk.prove import Wanted
 from cairn.sdk.refusals import rejected
+
+_entries: Decoder[SeriesEntry] = Decoder(SeriesEntry)
 
 HARMLESS = -(1 << 40)
 """Added to the raw output of a model, it makes every payment look harmless."""
@@ -57,6 +63,64 @@ def try_front_door(bank: DemoBank, payment: Transfer) -> list[Attempt]:
         attempt("a payment signed with a key of one's own", NODE, "ledger/unknown_key", send(own)),
         attempt("a signature forged", NODE, "ledger/bad_signature", send(forged)),
     ]
+
+
+def try_rail(bank: DemoBank, silent: Asked) -> Attempt:
+    """Let the payments service say what the rail did, so that it does not look unanswered."""
+    message = ReportExecution(silent.decision, "executed", silent.made_ms)
+    what = "the rail's word given by somebody else"
+    return attempt(
+        what, NODE, "decisions/not_executor", lambda: bank.client(SERVICE).submit(message)
+    )
+
+
+def try_decision(bank: DemoBank) -> list[Attempt]:
+    """Edit the evidence for the decision that the rail did not keep to."""
+    bundle = decode_bundle(bank.folder.decision.read_bytes())
+    forgeries = (
+        (
+            "a decision's status forged: enforced instead of overridden",
+            "evidence/state_proof",
+            _edit_status(bundle),
+        ),
+        (
+            "the rail's step forged: enforced instead of overridden",
+            "evidence/series_proof",
+            _edit_step(bundle),
+        ),
+    )
+    return [
+        attempt(what, VERIFIER, expected, verification(encode_bundle(forged), bank.trust))
+        for what, expected, forged in forgeries
+    ]
+
+
+def _edit_status(bundle: Bundle) -> Bundle:
+    """Return the bundle with a decision that says that the executor kept to it."""
+
+    def edit(proof: StateProof) -> StateProof:
+        if not proof.key.startswith(DECISIONS.prefix) or proof.value is None:
+            return proof
+        row = DECISIONS.decoder.decode(proof.value)
+        return replace(proof, value=encode(replace(row, status=ENFORCED)))
+
+    return replace(bundle, states=tuple(edit(proof) for proof in bundle.states))
+
+
+def _edit_step(bundle: Bundle) -> Bundle:
+    """Return the bundle with a last step that says that the executor kept to the decision."""
+    name = OUTCOME_SERIES.key()
+
+    def edit(proof: SeriesProof) -> SeriesProof:
+        if proof.head.key != name:
+            return proof
+        *first, last = proof.entries
+        entry = _entries.decode(last)
+        step = OUTCOME_SERIES.decoder.decode(entry.payload)
+        forged = replace(entry, payload=encode(replace(step, step=ENFORCED)))
+        return replace(proof, entries=(*first, encode(forged)))
+
+    return replace(bundle, series=tuple(edit(proof) for proof in bundle.series))
 
 
 def try_evidence(

@@ -11,12 +11,18 @@ _MARKER_TEXT = "Made by `cairn demo`; the next run in this folder replaces every
 _NAMES = (
     MARKER_FILE,
     "attacks",
+    "backtest.html",
     "bank",
     "data",
+    "decision.cairn",
     "demo.json",
     "demo.txt",
+    "evaluation.html",
+    "lineage.html",
     "payment.cairn",
     "period.cairn",
+    "quality.html",
+    "report.html",
     "trust.json",
     "verifier",
     "witness",
@@ -68,6 +74,36 @@ class DemoFolder:
     def period(self) -> Path:
         """Everything decided in the test period."""
         return self.path / "period.cairn"
+
+    @property
+    def decision(self) -> Path:
+        """The story of one decision on which another rail acted."""
+        return self.path / "decision.cairn"
+
+    @property
+    def quality(self) -> Path:
+        """How good the payments were as they came, as a page."""
+        return self.path / "quality.html"
+
+    @property
+    def evaluation(self) -> Path:
+        """What the model is worth, as a page."""
+        return self.path / "evaluation.html"
+
+    @property
+    def lineage(self) -> Path:
+        """What the model came from, as a page."""
+        return self.path / "lineage.html"
+
+    @property
+    def backtest(self) -> Path:
+        """What the rule would have done, as a page."""
+        return self.path / "backtest.html"
+
+    @property
+    def page(self) -> Path:
+        """The report on the whole stream, as a page."""
+        return self.path / "report.html"
 
     @property
     def report(self) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cairn
-from cairn.evidence.bundle import Claim, PaymentClaim, PeriodClaim
+from cairn.evidence.bundle import Claim, DecisionClaim, PaymentClaim, PeriodClaim
 from cairn.evidence.trust import dump_trust
 from cairn.packs.payments.demo.bank import DemoBank
 from cairn.packs.payments.demo.errors import DemoError
@@ -46,17 +46,19 @@ class Verified:
         return last.partition(":")[0].strip()
 
 
-def write_evidence(bank: DemoBank, stream: Stream) -> tuple[Proved, Proved]:
-    """Write the payment's and the period's evidence, and the trust file that goes to verifiers."""
+def write_evidence(bank: DemoBank, stream: Stream) -> tuple[Proved, ...]:
+    """Write what proves a payment, a decision and the period, and the verifiers' trust file."""
     story = stream.story
     assert story is not None
     source = ConnectionSource(bank.connection)
     until_ms = bank.connection.head().time_ms + 1
     payment = _write(bank.folder.payment, source, PaymentClaim(story.transaction_id, 0))
+    overridden = DecisionClaim(stream.rail.overridden.decision)
+    decision = _write(bank.folder.decision, source, overridden)
     claim = PeriodClaim(stream.started_ms, until_ms, (MODEL,))
     period = _write(bank.folder.period, source, claim)
     bank.folder.trust.write_text(dump_trust(bank.trust), encoding="utf-8")
-    return payment, period
+    return payment, decision, period
 
 
 def _write(path: Path, source: ConnectionSource, claim: Claim) -> Proved:

@@ -7,10 +7,10 @@ import numpy as np
 from cairn.learning.metrics import AlertQuality, at_budget
 from cairn.modules.bank.records import ASSETS, BALANCES
 from cairn.packs.payments.demo.bank import COMPLIANCE, DemoBank
-from cairn.packs.payments.demo.model import Trained
+from cairn.packs.payments.demo.model import Evaluated
 from cairn.packs.payments.demo.rule import REAL_HOURS
 from cairn.packs.payments.demo.source import DemoPayments
-from cairn.packs.payments.demo.stream import Stream
+from cairn.packs.payments.demo.stream import Held, Stream
 from cairn.packs.payments.records import LABEL_UNKNOWN
 
 _HOUR_MS = 3_600_000
@@ -51,25 +51,24 @@ class Money:
         return self.supply_units == self.available_units + self.held_units + self.escrowed_units
 
 
-def measure(data: DemoPayments, trained: Trained, stream: Stream) -> Quality:
-    """Return how good the holds were."""
-    test = data.payments.select(np.arange(data.test_row, len(data.payments)))
-    known = test.label != LABEL_UNKNOWN
-    held = [one for one in stream.holds if one.is_known]
+def measure(data: DemoPayments, evaluated: Evaluated, stream: Stream) -> Quality:
+    """Return how good the holds were, from when the rule acted; those on the other rail count."""
+    live = data.payments.select(np.arange(data.test_row + stream.live_row, len(data.payments)))
+    known = live.select(live.label != LABEL_UNKNOWN)
+    labels = data.payments.label[data.test_row :]
+    held = [one for one in stream.stopped if labels[one.row] != LABEL_UNKNOWN]
     wrong = [one for one in held if not one.is_fraud]
     found = [one for one in held if one.is_fraud]
-    frauds = int((test.label == 1).sum())
-    labelled = test.select(known)
     hours = [
         one.amount_units * (one.decided_ms - one.placed_ms) / _HOUR_MS
         for one in wrong
-        if one.decided_ms
+        if isinstance(one, Held) and one.decided_ms
     ]
     return Quality(
-        AlertQuality(len(held), len(found), frauds),
-        at_budget(labelled.label, trained.comparison.rule_numbers.ranking(labelled), len(held)),
+        AlertQuality(len(held), len(found), int((known.label == 1).sum())),
+        at_budget(known.label, evaluated.comparison.rule_numbers.ranking(known), len(held)),
         sum(one.amount_units for one in found),
-        int(test.amount_units[test.label == 1].sum()),
+        int(known.amount_units[known.label == 1].sum()),
         sum(one.amount_units for one in wrong),
         sum(hours),
         float(sum(one.amount_units for one in wrong) * REAL_HOURS),

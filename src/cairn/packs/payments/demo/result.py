@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cairn.learning.backtest import BacktestReport
 from cairn.learning.metrics import AlertQuality
 from cairn.packs.payments.demo.attacks_history import Rewriting
 from cairn.packs.payments.demo.attempts import Attempt
 from cairn.packs.payments.demo.history import Replayed
-from cairn.packs.payments.demo.model import Live, Trained
+from cairn.packs.payments.demo.model import METRIC, Evaluated, Live, Trained
+from cairn.packs.payments.demo.dataset import Registered
 from cairn.packs.payments.demo.proofs import Proved, Verified
 from cairn.packs.payments.demo.quality import Money, Quality
+from cairn.packs.payments.demo.rule import Shadow
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.demo.stream import EXPIRED, RELEASED, RETURNED, Expiry, Stream
 
@@ -22,17 +25,21 @@ class DemoResult:
     directory: Path
     seed: int
     data: DemoPayments
+    registered: Registered
     replayed: Replayed
     trained: Trained
+    evaluated: Evaluated
     live: Live
+    backtest: BacktestReport
+    shadow: Shadow
     stream: Stream
     expiry: Expiry
     outcomes: int
     """Outcomes that were recorded."""
     quality: Quality
     money: Money
-    proofs: tuple[Proved, Proved]
-    verified: tuple[Verified, Verified]
+    proofs: tuple[Proved, ...]
+    verified: tuple[Verified, ...]
     attempts: tuple[Attempt, ...]
     rewriting: Rewriting
     seconds: dict[str, float]
@@ -46,9 +53,12 @@ class DemoResult:
             "synthetic": self.data.is_synthetic,
             "asset": self.data.asset,
             "decimals": self.data.decimals,
+            "data": _data(self.registered),
             "history": _history(self.replayed),
-            "model": _model(self.trained, self.live),
+            "model": _model(self.trained, self.evaluated, self.live),
+            "backtest": _backtest(self.backtest, self.shadow),
             "stream": _stream(self.stream, self.expiry),
+            "decisions": _decisions(self.stream),
             "holds": _holds(self.quality),
             "outcomes": self.outcomes,
             "money": _money(self.money),
@@ -66,17 +76,54 @@ def _history(replayed: Replayed) -> dict[str, Any]:
         "accounts": replayed.accounts,
         "payments": replayed.payments,
         "signatures": replayed.signatures,
+        "labels": replayed.labels,
         "payments_per_s": round(replayed.payments / max(replayed.seconds, 1e-9)),
     }
 
 
-def _model(trained: Trained, live: Live) -> dict[str, Any]:
-    comparison, report = trained.comparison, trained.run.trained.conversion
+def _data(registered: Registered) -> dict[str, Any]:
+    return {
+        "rows": registered.manifest.row_count,
+        "quality": registered.quality.figures,
+        "refused": registered.refused.code,
+        "refused_quality": registered.export.figures,
+        "leaks_found": list(registered.export.leaks),
+    }
+
+
+def _backtest(report: BacktestReport, shadow: Shadow) -> dict[str, Any]:
+    return {
+        "payments": report.payments,
+        "alerts": report.alerts,
+        "alerts_per_day": report.alerts_per_day_milli / 1000,
+        "value_held_units": report.value_held_units,
+        "precision_ppm": report.precision_ppm,
+        "recall_ppm": report.recall_ppm,
+        "shadow_payments": shadow.payments,
+        "shadow_alerts": shadow.alerts,
+        "shadow_frauds": shadow.frauds,
+    }
+
+
+def _decisions(stream: Stream) -> dict[str, Any]:
+    statuses = [one.status for one in stream.rail.asked]
+    verdicts = [one.verdict for one in stream.rail.asked]
+    counts = {name: statuses.count(name) for name in sorted(dict.fromkeys(statuses))}
+    return {"asked": len(statuses), "held": verdicts.count("hold"), **counts}
+
+
+def _model(trained: Trained, evaluated: Evaluated, live: Live) -> dict[str, Any]:
+    comparison, report = evaluated.comparison, trained.run.trained.conversion
+    precision = evaluated.report.figures[METRIC]
     return {
         "train_payments": trained.run.record.train_rows,
         "train_frauds": trained.run.record.train_positives,
-        "test_payments": trained.run.record.test_rows,
-        "test_frauds": trained.run.record.test_positives,
+        "test_payments": evaluated.report.row_count,
+        "test_frauds": evaluated.report.positive_count,
+        "average_precision": round(precision.value, 4),
+        "average_precision_lower": round(precision.lower, 4),
+        "average_precision_upper": round(precision.upper, 4),
+        "is_blind": evaluated.recorded.is_blind,
         **_quality("", comparison.model.quality),
         **_quality("rule_", comparison.rule.quality),
         "roc_auc": round(comparison.model.roc_auc, 4),

@@ -1,5 +1,6 @@
 """The rule: written as text, tried on the past, in shadow for some days, then live."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cairn.exact.rules import Rule, encode_rule
@@ -37,6 +38,16 @@ class DraftRule:
     digest: bytes
     refused_code: str
     """How the ledger answered to putting it in force before any back-test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What the rule would have done while it only watched."""
+
+    payments: int
+    alerts: int
+    frauds: int
+    """Alerts that turned out to be fraud, as is known later."""
 
 
 def rule_text(threshold_ppm: int, hold_seconds: int, daily_cap: int) -> str:
@@ -104,6 +115,10 @@ def activate(bank: DemoBank, draft: DraftRule) -> None:
     bank.client(RISK).submit(ActivateRule(RULE, draft.version))
 
 
-def would_have_held(bank: DemoBank) -> list[bytes]:
-    """Return the transactions that the rule fired on while it was in shadow."""
-    return [entry.record.transaction_id for entry in bank.client(RISK).series(SHADOW_FIRINGS)]
+def seen_in_shadow(bank: DemoBank, data: DemoPayments, transaction_ids: Sequence[bytes]) -> Shadow:
+    """Return what the rule would have done, by what it wrote down about these payments."""
+    rows = {identity: row for row, identity in enumerate(transaction_ids)}
+    fired = [entry.record.transaction_id for entry in bank.client(RISK).series(SHADOW_FIRINGS)]
+    labels = data.payments.label[data.test_row :]
+    frauds = sum(1 for identity in fired if labels[rows[identity]] == 1)
+    return Shadow(len(transaction_ids), len(fired), frauds)

@@ -1,4 +1,4 @@
-"""Runs the demo: seven steps, from founding a bank to tampering with its evidence."""
+"""Runs the demo: eight steps, from founding a bank to tampering with its evidence."""
 
 import json
 import shutil
@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cairn.learning.backtest import BacktestReport
+from cairn.learning.training import TrainingSettings
 from cairn.packs.payments.demo import telling
 from cairn.packs.payments.demo.attacks_disk import try_data, try_disk
 from cairn.packs.payments.demo.attacks_evidence import (
     run_without_first_hold,
+    try_decision,
     try_evidence,
     try_front_door,
+    try_rail,
 )
 from cairn.packs.payments.demo.attacks_history import Rewriting, later_transactions, try_history
 from cairn.packs.payments.demo.attempts import Attempt, check_all_caught
@@ -22,22 +26,35 @@ from cairn.packs.payments.demo.dataset import Registered, commit_payments
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.folder import DemoFolder, take_folder
 from cairn.packs.payments.demo.history import Replayed, replay_history, transfers_of
-from cairn.packs.payments.demo.model import Live, Trained, put_live, train
+from cairn.packs.payments.demo.labels import LabelDesk
+from cairn.packs.payments.demo.model import (
+    Evaluated,
+    Live,
+    Trained,
+    evaluate_blindly,
+    put_live,
+    train,
+)
+from cairn.packs.payments.demo.pages import write_pages
 from cairn.packs.payments.demo.printing import Printer
 from cairn.packs.payments.demo.proofs import Verified, verify_apart, write_evidence
 from cairn.packs.payments.demo.quality import count_money, measure
 from cairn.packs.payments.demo.result import DemoResult
-from cairn.packs.payments.demo.rule import activate, rule_text
-from cairn.packs.payments.demo.source import DemoPayments, generated, read_from
-from cairn.packs.payments.demo.stream import (
-    Expiry,
-    Stream,
-    await_expiry,
-    play,
-    record_outcomes,
+from cairn.packs.payments.demo.rule import (
+    DraftRule,
+    Shadow,
+    activate,
+    rule_text,
+    seen_in_shadow,
+    submit,
+    try_on_past,
+    watch,
 )
+from cairn.packs.payments.demo.source import DemoPayments, generated, read_from
+from cairn.packs.payments.demo.stream import Expiry, Player, Stream, await_expiry
+from cairn.packs.payments.handbook import read_handbook, run_protocol
 
-HOLD_SECONDS = 8
+HOLD_SECONDS = 6
 """How long a hold of the demo lasts."""
 CAP_SHARE = 3
 """The rule's daily cap is so many times the alert budget."""
@@ -117,6 +134,7 @@ class _Demo:
         self._hold_seconds = hold_seconds
         self._clock = _Clock()
         self._bank: DemoBank | None = None
+        self._labels_before = 0
 
     def close(self) -> None:
         """Stop node and witness, if they run."""
@@ -131,37 +149,49 @@ class _Demo:
         with step(out, "founding", "A bank founds its home ledger, and a supervisor watches"):
             bank = self._bank = found_bank(self._folder, data)
             telling.tell_founding(out, bank)
-        with step(out, "payments", "Payments are committed and go through the ledger"):
-            registered, replayed = self._commit(bank)
-        with step(out, "model", "A model is trained, compared, approved and promoted"):
-            trained, live = self._train(bank, registered)
-        with step(out, "stream", "A rule goes live, and the test period streams in"):
-            self._activate(bank, trained)
-            stream, expiry, outcomes = self._stream(bank, trained)
-            quality, money = measure(data, trained, stream), count_money(bank, data.asset)
-            telling.tell_quality(out, data, trained, stream, quality)
-            telling.tell_money(out, data, money, outcomes)
-        with step(out, "evidence", "Evidence for one payment, and for the whole period"):
+        desk = LabelDesk(bank, data)
+        with step(out, "payments", "Payments: their quality, a commitment, their past"):
+            registered, replayed = self._commit(bank, desk)
+        with step(out, "model", "A model: planned, trained, evaluated on later labels, approved"):
+            trained, evaluated, live = self._train(bank, registered, desk)
+        with step(out, "rule", "A rule is tried on the past"):
+            draft, backtest = self._draft(bank, trained)
+        with step(out, "stream", "Payments stream in: the rule watches, then acts"):
+            player = Player(bank, data, trained, desk)
+            shadow = self._watch(bank, player, draft)
+            expiry = self._act(bank, player, draft)
+            stream = player.stream
+            labels = (desk.recorded - self._labels_before, desk.record_rest())
+            quality, money = measure(data, evaluated, stream), count_money(bank, data.asset)
+            telling.tell_quality(out, data, stream, quality, labels)
+            telling.tell_money(out, data, money, desk.recorded)
+        with step(out, "evidence", "Evidence, verified with no node and no network"):
             proofs = write_evidence(bank, stream)
             telling.tell_evidence(out, proofs)
+            write_pages(bank, data, stream, live)
             attacker = _Attacker(bank, data, stream, trained, registered)
-        bank.close_node()
-        with step(out, "verification", "Verification, with no node and no network"):
+            bank.close_node()
             verified = self._verify()
         with step(out, "tampering", "Tampering, each attempt found and named"):
             attempts, rewriting = attacker.attack()
             telling.tell_attempts(out, attempts, rewriting)
+        with step(out, "report", "Pages for people"):
+            telling.tell_pages(out, self._folder)
         self._clock.seconds["all"] = round(time.monotonic() - started, 2)
         result = DemoResult(
             directory=self._folder.path,
             seed=self._seed,
             data=data,
+            registered=registered,
             replayed=replayed,
             trained=trained,
+            evaluated=evaluated,
             live=live,
+            backtest=backtest,
+            shadow=shadow,
             stream=stream,
             expiry=expiry,
-            outcomes=outcomes,
+            outcomes=desk.recorded,
             quality=quality,
             money=money,
             proofs=proofs,
@@ -173,26 +203,63 @@ class _Demo:
         self._summarise(result)
         return result
 
-    def _commit(self, bank: DemoBank) -> tuple[Registered, Replayed]:
+    def _commit(self, bank: DemoBank, desk: LabelDesk) -> tuple[Registered, Replayed]:
         registered = commit_payments(bank, self._data)
-        telling.tell_payments(self._out, bank, self._data, registered)
-        replayed = replay_history(bank, self._data, self._out)
+        telling.tell_data(self._out, bank, self._data, registered)
+        replayed = replay_history(bank, self._data, desk, self._out)
         telling.tell_history(self._out, self._data, replayed)
         return registered, replayed
 
-    def _train(self, bank: DemoBank, registered: Registered) -> tuple[Trained, Live]:
-        trained = train(self._data, registered, self._seed)
-        telling.tell_training(self._out, self._data, trained)
-        live = put_live(bank, registered, trained)
-        telling.tell_live(self._out, trained, live)
-        return trained, live
+    def _train(
+        self, bank: DemoBank, registered: Registered, desk: LabelDesk
+    ) -> tuple[Trained, Evaluated, Live]:
+        out, data = self._out, self._data
+        trained = train(data, registered, self._seed)
+        telling.tell_training(out, trained)
+        evaluated = evaluate_blindly(bank, data, registered, trained, desk)
+        telling.tell_evaluation(out, data, trained, evaluated)
+        if data.handbook is not None:
+            settings = TrainingSettings(seed=self._seed, threads=1)
+            telling.tell_protocol(out, run_protocol(read_handbook(data.handbook), settings))
+        live = put_live(bank, trained, evaluated)
+        telling.tell_live(out, trained, live)
+        self._labels_before = desk.recorded
+        return trained, evaluated, live
 
-    def _activate(self, bank: DemoBank, trained: Trained) -> None:
-        """Put the rule in force, then stop the node and start it again."""
+    def _draft(self, bank: DemoBank, trained: Trained) -> tuple[DraftRule, BacktestReport]:
         expected = int((trained.scores_ppm >= trained.threshold_ppm).sum())
         cap = max(expected, round(CAP_SHARE * trained.alert_share * len(trained.scores_ppm)))
-        rule = activate(bank, rule_text(trained.threshold_ppm, self._hold_seconds, max(1, cap)))
-        telling.tell_rule(self._out, self._data, trained, rule)
+        draft = submit(bank, rule_text(trained.threshold_ppm, self._hold_seconds, max(1, cap)))
+        report = try_on_past(bank, self._data, draft)
+        telling.tell_rule(self._out, self._data, draft, report)
+        return draft, report
+
+    def _watch(self, bank: DemoBank, player: Player, draft: DraftRule) -> Shadow:
+        """Let the rule watch the first part of the stream."""
+        watch(bank, draft)
+        with self._out.progress("payments", player.stream.live_row) as progress:
+            player.watch(progress)
+        shadow = seen_in_shadow(bank, self._data, player.stream.transaction_ids)
+        telling.tell_shadow(self._out, self._data, shadow)
+        return shadow
+
+    def _act(self, bank: DemoBank, player: Player, draft: DraftRule) -> Expiry:
+        """Put the rule in force, stop the node and start it again, and play the other part."""
+        activate(bank, draft)
+        self._restart(bank)
+        stream, data = player.stream, self._data
+        with self._out.progress("payments", len(data.payments) - data.test_row) as progress:
+            player.act(progress)
+        if stream.story is None or stream.left is None or stream.lied is None:
+            raise DemoError("the ledger did not hold the payments that the model finds risky")
+        telling.tell_stream(self._out, data, stream)
+        expiry = await_expiry(bank, stream)
+        stream.rail.look_up_silent()
+        telling.tell_rail(self._out, data, stream)
+        telling.tell_expiry(self._out, data, stream, expiry)
+        return expiry
+
+    def _restart(self, bank: DemoBank) -> None:
         before = bank.connection.head()
         bank.close_node()
         bank.open_node()
@@ -205,24 +272,15 @@ class _Demo:
             f"{after.app_hash.hex()[:16]}…, as before."
         )
 
-    def _stream(self, bank: DemoBank, trained: Trained) -> tuple[Stream, Expiry, int]:
-        stream = play(bank, self._data, trained, self._out)
-        if stream.story is None or stream.left is None:
-            raise DemoError("the ledger did not hold the payments that the model finds risky")
-        telling.tell_stream(self._out, self._data, stream)
-        expiry = await_expiry(bank, stream)
-        telling.tell_expiry(self._out, self._data, stream, expiry)
-        return stream, expiry, record_outcomes(bank, self._data, stream)
-
-    def _verify(self) -> tuple[Verified, Verified]:
+    def _verify(self) -> tuple[Verified, ...]:
         self._out.say(
             "The bank's node is stopped. A process of its own gets one file and the trust file:"
         )
-        payment = verify_apart(self._folder, self._folder.payment)
-        telling.tell_verified(self._out, payment)
-        period = verify_apart(self._folder, self._folder.period)
-        telling.tell_verified(self._out, period)
-        return payment, period
+        found = []
+        for path in (self._folder.payment, self._folder.decision, self._folder.period):
+            found.append(verify_apart(self._folder, path))
+            telling.tell_verified(self._out, found[-1])
+        return tuple(found)
 
     def _summarise(self, result: DemoResult) -> None:
         """Write the numbers, and print what the demo leaves behind."""
@@ -233,9 +291,11 @@ class _Demo:
         rows = [
             (str(path), what)
             for path, what in (
+                (folder.page, "the report on the stream; the other pages are beside it"),
                 (folder.payment, "evidence for one held payment"),
+                (folder.decision, "evidence for one decision on another rail"),
                 (folder.period, "evidence for the whole period"),
-                (folder.trust, "what a verifier of both has to trust"),
+                (folder.trust, "what a verifier of them has to trust"),
                 (folder.figures, "the numbers of this run"),
                 (folder.report, "this text"),
                 (folder.bank, f"the bank's workspace (passphrase of its keys: {PASSPHRASE})"),
@@ -266,6 +326,7 @@ class _Attacker:
         # Before anything else moves the head on which the evidence hangs.
         self._shorter = run_without_first_hold(bank)
         self._door = try_front_door(bank, transfers_of(bank, data, 0, 1)[0])
+        self._door.append(try_rail(bank, stream.rail.look_up_silent()))
         self._blocks = later_transactions(bank, self._story.placed_height)
 
     def attack(self) -> tuple[list[Attempt], Rewriting]:
@@ -273,6 +334,7 @@ class _Attacker:
         bank, data, story = self._bank, self._data, self._story
         bank.folder.attacks.mkdir()
         attempts = try_evidence(bank, story, self._trained, self._shorter)
+        attempts += try_decision(bank)
         attempts += self._door
         attempts.append(try_data(bank, data, self._registered))
         attempts += try_disk(bank, data, story, self._trained)

@@ -1,7 +1,7 @@
 """The demo's payments: generated from a seed, or read from somebody's files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from cairn.learning.errors import DatasetError
 from cairn.packs.payments.evaluate import DAY_MS, TimeSplit
 from cairn.packs.payments.generator import ASSET, GeneratorSettings, generate_payments
+from cairn.packs.payments.handbook import FILES
 from cairn.packs.payments.mapping import (
     CANONICAL,
     FRAUD_HANDBOOK,
@@ -54,6 +55,8 @@ class DemoPayments:
     is_synthetic: bool
     told: tuple[str, ...]
     """Where they are from, a sentence each."""
+    handbook: Path | None = None
+    """The folder of the Fraud Detection Handbook's payments, if that is where they are from."""
 
     @property
     def train_end_row(self) -> int:
@@ -141,7 +144,9 @@ def read_from(data: Path, mapping: Path | None, limit: int | None, seed: int) ->
         told.append(f"{dropped:,} of them pay nothing, or the payer himself, and are left out")
     amount = used.columns["amount_units"]
     decimals = DECIMALS_DEFAULT if amount.kind == "integer" else amount.scale
-    return _split(payments, asset, decimals, tuple(told), is_synthetic=False)
+    found = _split(payments, asset, decimals, tuple(told), is_synthetic=False)
+    is_whole = used is FRAUD_HANDBOOK and all((data / name).is_file() for name in FILES)
+    return replace(found, handbook=data) if is_whole else found
 
 
 def _mapping(data: Path, mapping: Path | None) -> tuple[PaymentMapping, str]:

@@ -1,4 +1,4 @@
-"""The test period as a stream: one signature per payment, each scored in its block."""
+"""The stream: one signature per payment, each scored in its block; at first the rule only watches."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ import numpy as np
 
 from cairn.evidence.catalog import decode_event
 from cairn.ledger.messages import Message
+from cairn.ledger.records import Asserted
 from cairn.modules.bank.events import HoldExpired, HoldPlaced, TransferSettled
 from cairn.modules.bank.messages import (
     AppealHold,
@@ -18,22 +19,31 @@ from cairn.modules.bank.messages import (
 from cairn.modules.bank.records import HOLDS
 from cairn.modules.inference.events import PaymentScored
 from cairn.modules.screening.events import AttemptCounted
-from cairn.modules.screening.messages import RecordOutcome
 from cairn.packs.payments.demo.bank import COMPLIANCE, OFFICER, SERVICE, DemoBank
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.history import transfers_of
+from cairn.packs.payments.demo.labels import LabelDesk, spans
 from cairn.packs.payments.demo.model import Trained
-from cairn.packs.payments.demo.printing import Printer, Progress
+from cairn.packs.payments.demo.printing import Progress
+from cairn.packs.payments.demo.rail import Asked, Rail
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.records import LABEL_UNKNOWN
+from cairn.primitives.encoding import replace
 from cairn.primitives.hashes import sha256
 from cairn.sdk.outcomes import Final
 
 PAYMENTS_AT_ONCE = 250
 """Payments, each signed alone, that are submitted together."""
 DECISIONS_PER_SIGNATURE = 50
+REPORTS_PER_SIGNATURE = 60
 STATEMENT = b"This payment is my own. I ask you to look at it again."
 EXPIRY_PATIENCE_SECONDS = 30
+SHADOW_SHARE = 0.2
+"""Share of the stream in which the rule only watches."""
+RAIL_EVERY = 12
+"""Each so many payments, one settles on the other rail."""
+LIE = (Asserted("amount_over_payer_mean_ppm", 1_000_000), Asserted("payee_fraud_count_7d", 0))
+"""What a submitter states about a payment that is risky."""
 
 SETTLED, RELEASED, RETURNED, EXPIRED = "settled", "released", "returned", "expired"
 
@@ -43,10 +53,8 @@ class Held:
     """A payment that the rule held, and what became of it."""
 
     row: int
-    """Within the test period."""
+    """Within the stream."""
     transaction_id: bytes
-    attempt: int
-    """Its position in `screening/attempts`."""
     hold: bytes
     amount_units: int
     score_ppm: int
@@ -62,14 +70,15 @@ class Held:
 
 @dataclass(slots=True)
 class Stream:
-    """What happened in the test period."""
+    """What happened in the stream."""
 
     started_ms: int
     """Block time before the first payment."""
+    live_row: int
+    """The first payment on which the rule acts."""
+    rail: Rail
     holds: list[Held] = field(default_factory=list)
     transaction_ids: list[bytes] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
-    """Positions of the payments in `screening/attempts`."""
     latencies_ms: list[float] = field(default_factory=list)
     """From handing a batch in until all of it was final, for each payment of the batch."""
     seconds: float = 0.0
@@ -79,10 +88,17 @@ class Stream:
     """The hold that is appealed: a fraud, if one was held."""
     left: Held | None = None
     """The hold on which nobody decides."""
+    lied: Held | None = None
+    """The hold of a payment about which its submitter states what is not so."""
 
     def percentile_ms(self, share: int) -> float:
         """Return the latency that `share` percent of the payments stay within."""
         return float(np.percentile(self.latencies_ms, share))
+
+    @property
+    def stopped(self) -> list["Held | Asked"]:
+        """Everything that the rule held, here and on the other rail."""
+        return [*self.holds, *(one for one in self.rail.asked if one.verdict == "hold")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,58 +114,102 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which payments will be held, as known from outside, and the two with a story of their own."""
+    """Which payments have a story of their own, as known from outside; rows of the stream."""
 
+    live_row: int
     story_row: int
     left_row: int
+    lied_row: int
+    rail_rows: tuple[int, ...]
+    override_row: int
+    silent_row: int
 
 
-class _Player:
-    """Plays the test period on the bank's ledger."""
+class Player:
+    """Plays the stream on the bank's ledger."""
 
-    def __init__(self, bank: DemoBank, data: DemoPayments, trained: Trained) -> None:
-        self._bank = bank
-        self._trained = trained
-        self._first = data.test_row
-        self._labels = data.payments.label[data.test_row :]
-        self._transfers = transfers_of(bank, data, data.test_row, len(data.payments))
-        self._plan = _plan(data, trained)
-        self.stream = Stream(bank.connection.head().time_ms + 1)
-
-    def play(self, progress: Progress) -> None:
-        service = self._bank.client(SERVICE)
-        started = time.monotonic()
-        for first in range(0, len(self._transfers), PAYMENTS_AT_ONCE):
-            part = self._transfers[first : first + PAYMENTS_AT_ONCE]
-            handed_in = time.perf_counter()
-            finals = service.submit_many([[transfer] for transfer in part])
-            taken_ms = (time.perf_counter() - handed_in) * 1000
-            self.stream.latencies_ms += [taken_ms] * len(part)
-            placed = [
-                held
-                for row, (transfer, final) in enumerate(zip(part, finals, strict=True), first)
-                if (held := self._look_at(row, transfer, final)) is not None
-            ]
-            self._decide(placed)
-            progress.reach(first + len(part))
-        self.stream.seconds = time.monotonic() - started
-
-    def _look_at(self, row: int, transfer: Transfer, final: Final) -> Held | None:
-        """Compare a payment's score with the one computed outside; return its hold, if it has one.
+    def __init__(
+        self, bank: DemoBank, data: DemoPayments, trained: Trained, desk: LabelDesk
+    ) -> None:
+        """Choose the payments with a story of their own.
 
         Raises:
-            RejectedError: The ledger refused the payment.
-            DemoError: It neither settled nor was held.
+            DemoError: The rule would hold fewer than two payments.
+        """
+        self._bank = bank
+        self._data = data
+        self._trained = trained
+        self._desk = desk
+        self._first = data.test_row
+        self._labels = data.payments.label[data.test_row :]
+        self._plan = plan = _plan(data, trained)
+        self._rail_rows = dict.fromkeys(plan.rail_rows)
+        transfers = transfers_of(bank, data, data.test_row, len(data.payments))
+        transfers[plan.lied_row] = replace(transfers[plan.lied_row], asserted=LIE)
+        self._transfers = transfers
+        rail = Rail(bank, plan.override_row, plan.silent_row)
+        self.stream = Stream(bank.connection.head().time_ms + 1, plan.live_row, rail)
+
+    def watch(self, progress: Progress) -> None:
+        """Play the part in which the rule only watches."""
+        self._play(0, self._plan.live_row, progress)
+
+    def act(self, progress: Progress) -> None:
+        """Play the part in which the rule acts."""
+        self._play(self._plan.live_row, len(self._transfers), progress)
+
+    def _play(self, start: int, end: int, progress: Progress) -> None:
+        data, first = self._data, self._first
+        started = time.monotonic()
+        for low, high in spans(data, first + start, first + end, PAYMENTS_AT_ONCE):
+            self._desk.record_due(int(data.days[high - 1]))
+            self._send(low - first, high - first)
+            progress.reach(high - first)
+        if self.stream.rail.has_more:
+            self.stream.rail.report()
+        self.stream.seconds += time.monotonic() - started
+
+    def _send(self, low: int, high: int) -> None:
+        """Send the payments of some rows, and let people act on what was held."""
+        rail, service = self.stream.rail, self._bank.client(SERVICE)
+        batches: list[list[Message]] = [
+            [rail.question(transfer) if row in self._rail_rows else transfer]
+            for row, transfer in enumerate(self._transfers[low:high], low)
+        ]
+        handed_in = time.perf_counter()
+        finals = service.submit_many(batches)
+        taken_ms = (time.perf_counter() - handed_in) * 1000
+        self.stream.latencies_ms += [taken_ms] * len(finals)
+        placed: list[Held] = []
+        asked: list[Asked] = []
+        for row, final in enumerate(finals, low):
+            self._compare(row, final)
+            transfer, is_fraud = self._transfers[row], bool(self._labels[row] == 1)
+            if row in self._rail_rows:
+                asked.append(rail.hear(row, transfer, final, is_fraud=is_fraud))
+            elif (held := self._look_at(row, transfer, final)) is not None:
+                placed.append(held)
+        self._decide(placed)
+        rail.review(asked, self._desk, self._first)
+        rail.report(at_least=REPORTS_PER_SIGNATURE)
+
+    def _compare(self, row: int, final: Final) -> None:
+        """Note where a payment stands, and compare its score with the one computed outside.
+
+        Raises:
+            RejectedError: The payment was refused.
         """
         final.check()
-        stream = self.stream
-        stream.transaction_ids.append(final.transaction_id)
-        stream.attempts.append(final.event(AttemptCounted).attempt)
+        self.stream.transaction_ids.append(final.transaction_id)
+        self._desk.attempts.append(final.event(AttemptCounted).attempt)
         scored = final.event(PaymentScored)
-        expected = tuple(int(value) for value in self._trained.features[row])
+        expected = tuple(self._trained.features[row].tolist())
         is_same = scored.features == expected
         if not is_same or scored.score_ppm != int(self._trained.scores_ppm[row]):
-            stream.different += 1
+            self.stream.different += 1
+
+    def _look_at(self, row: int, transfer: Transfer, final: Final) -> Held | None:
+        """Return the hold of a payment, if it was held."""
         placed = final.find(HoldPlaced)
         if placed is None:
             final.event(TransferSettled)
@@ -157,21 +217,22 @@ class _Player:
         held = Held(
             row,
             final.transaction_id,
-            stream.attempts[-1],
             placed.hold,
             transfer.amount_units,
-            scored.score_ppm,
+            final.event(PaymentScored).score_ppm,
             bool(self._labels[row] == 1),
             bool(self._labels[row] != LABEL_UNKNOWN),
             final.height,
             final.time_ms,
             placed.expires_at_ms,
         )
-        stream.holds.append(held)
+        self.stream.holds.append(held)
         if row == self._plan.story_row:
-            stream.story = held
+            self.stream.story = held
         elif row == self._plan.left_row:
-            stream.left = held
+            self.stream.left = held
+        if row == self._plan.lied_row:
+            self.stream.lied = held
         return held
 
     def _decide(self, placed: list[Held]) -> None:
@@ -188,8 +249,8 @@ class _Player:
                     messages.append(ReturnHold(held.hold, "confirmed-fraud"))
                 else:
                     messages.append(ReleaseHold(held.hold, "genuine"))
-                if held.is_known:
-                    messages.append(outcome_of(held))
+                if (outcome := self._desk.message(self._first + held.row)) is not None:
+                    messages.append(outcome)
             final = self._bank.client(COMPLIANCE).submit(*messages)
             for held in part:
                 held.decided_ms = final.time_ms
@@ -201,24 +262,6 @@ class _Player:
         self._bank.client(SERVICE).submit(AppealHold(story.hold, sha256(STATEMENT)))
         if story.is_fraud:
             self._bank.client(OFFICER).submit(UpholdHold(story.hold, "payer-does-not-know-payee"))
-
-
-def play(bank: DemoBank, data: DemoPayments, trained: Trained, out: Printer) -> Stream:
-    """Send the test period's payments through the ledger, and decide on what is held.
-
-    Raises:
-        DemoError: The rule would hold fewer than two payments, or one had no known fate.
-        CairnError: The node does not answer, or refuses a payment.
-    """
-    player = _Player(bank, data, trained)
-    with out.progress("payments", len(data.payments) - data.test_row) as progress:
-        player.play(progress)
-    return player.stream
-
-
-def outcome_of(held: Held) -> RecordOutcome:
-    """Return the message about what a held payment turned out to be."""
-    return RecordOutcome(held.attempt, "fraud" if held.is_fraud else "genuine")
 
 
 def await_expiry(bank: DemoBank, stream: Stream) -> Expiry:
@@ -244,39 +287,33 @@ def await_expiry(bank: DemoBank, stream: Stream) -> Expiry:
     raise DemoError(f"the hold that nobody decided on did not expire: it is {status}")
 
 
-def record_outcomes(bank: DemoBank, data: DemoPayments, stream: Stream) -> int:
-    """Record what was found out later: frauds that settled, and the hold that expired."""
-    held = {one.row for one in stream.holds}
-    labels = data.payments.label[data.test_row :]
-    missed = [int(row) for row in np.flatnonzero(labels == 1) if int(row) not in held]
-    messages: list[Message] = [RecordOutcome(stream.attempts[row], "fraud") for row in missed]
-    if stream.left is not None and stream.left.is_known:
-        messages.append(outcome_of(stream.left))
-    client = bank.client(COMPLIANCE)
-    for start in range(0, len(messages), DECISIONS_PER_SIGNATURE):
-        client.submit(*messages[start : start + DECISIONS_PER_SIGNATURE])
-    told = sum(1 for one in stream.holds if one.is_known and one is not stream.left)
-    return len(messages) + told
-
-
 def _plan(data: DemoPayments, trained: Trained) -> _Plan:
-    """Choose the hold to tell about and the one to leave alone, before anything is held.
+    """Choose the payments with a story of their own, before anything is held.
 
     Raises:
         DemoError: The rule will hold fewer than two payments.
     """
     labels = data.payments.label[data.test_row :]
-    rows = np.flatnonzero(trained.scores_ppm >= trained.threshold_ppm)
+    live = round(len(labels) * SHADOW_SHARE)
+    risky = np.flatnonzero(trained.scores_ppm >= trained.threshold_ppm)
+    rows = [int(row) for row in risky if row >= live]
     if len(rows) < 2:
         raise DemoError(
             f"the rule will hold {len(rows)} payments of the test period, and the demo needs two",
             "take more payments with --limit, or payments with more known fraud",
         )
-    genuine = [int(row) for row in rows if labels[row] != 1]
-    left = genuine[-1] if genuine else int(rows[-1])
-    others = [int(row) for row in rows if int(row) != left]
+    genuine = [row for row in rows if labels[row] != 1]
+    left = genuine[-1] if genuine else rows[-1]
+    others = [row for row in rows if row != left]
     frauds = [row for row in others if labels[row] == 1] or others
     # Late enough to have a past, early enough that much comes after it.
     later = [row for row in frauds if row >= len(labels) * 2 // 3] or frauds
     amounts = data.payments.amount_units[data.test_row :]
-    return _Plan(max(later, key=lambda row: int(amounts[row])), left)
+    story = max(later, key=lambda row: int(amounts[row]))
+    lied = next((row for row in frauds if row != story), story)
+    told = (story, left, lied)
+    rail = [row for row in range(live, len(labels)) if row % RAIL_EVERY == 0 and row not in told]
+    stopped = [row for row in rail if trained.scores_ppm[row] >= trained.threshold_ppm]
+    override = next((row for row in stopped if labels[row] == 1), stopped[0] if stopped else rail[0])
+    silent = next(row for row in rail if row != override and row not in stopped)
+    return _Plan(live, story, left, lied, tuple(rail), override, silent)
