@@ -14,7 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
 export PYTHON
 
-.PHONY: help setup demo test bench lint fmt lock docs clean distclean test-extras vectors coverage replay crash case
+.PHONY: help setup engine abci-vectors demo test bench lint fmt lock docs clean distclean test-extras vectors coverage replay crash case
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,20 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 	@touch $@
 
 setup: $(INSTALLED) ## Make .venv from the lock file and install Cairn into it
+
+# CometBFT for networks of several nodes: built by Go from its module, pinned by version and checksum.
+COMET_MODULE := github.com/cometbft/cometbft
+COMET_VERSION := 0.40.0
+COMET_SUM := h1:0+zc7FlcnonFfMwzhyDCd5vK/fHZqz0RfRyTCxZsFPU=
+COMET_GO := 1.25
+ENGINE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/engine/cometbft-$(COMET_VERSION)
+
+engine: ## Build CometBFT, which orders the blocks of a network (needs Go; about two minutes)
+	@COMET_MODULE=$(COMET_MODULE) COMET_VERSION=$(COMET_VERSION) COMET_SUM=$(COMET_SUM) COMET_GO=$(COMET_GO) \
+		tools/build-engine "$(ENGINE)"
+
+abci-vectors: ## Rewrite vectors/abci.json with CometBFT's own encodings (needs Go)
+	@COMET_MODULE=$(COMET_MODULE) COMET_VERSION=$(COMET_VERSION) tools/write-abci-vectors
 
 demo: setup ## Run the demonstration in build/demo
 	@mkdir -p build

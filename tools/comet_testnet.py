@@ -191,10 +191,12 @@ class Testnet:
             self.validators.append(ValidatorProcess(plan, home, settings))
 
     def start(self) -> None:
+        """Start all validators."""
         for validator in self.validators:
             validator.start()
 
     def stop(self) -> None:
+        """End all that run, in good order."""
         for validator in self.validators:
             if validator.is_running:
                 validator.ask_later("stop")

@@ -2,9 +2,8 @@
 
     python -m tools.comet_validator PLAN
 
-PLAN is a JSON file: directory, charter (file), seed (hex), p2p_address, peers, registry
-(`module:function`), signature_workers, block_operations. Requests and replies are frames of msgpack:
-a request is `[number, name, arguments…]`, its reply `[number, value]`, in any order.
+PLAN is a JSON file that `tools.comet_testnet` writes. Requests and replies are frames of msgpack: a
+request is `[number, name, arguments…]`, its reply `[number, value]`, in any order.
 """
 
 import importlib

@@ -24,6 +24,13 @@ ADVICE = {
     "an older copy",
     "OptimizedPythonError": "start it without -O and without PYTHONOPTIMIZE: the checks are part "
     "of the ledger",
+    # the replicated engine
+    "WireError": "the other side speaks another version: use the CometBFT that `make engine` "
+    "builds",
+    "HandshakeFault": "start CometBFT with the genesis and the data of this ledger, or restore "
+    "both from one backup",
+    "ProcessFault": "CometBFT's own log in the node's directory says why it ended; mend that, "
+    "then start the node again",
     # the node
     "RolledBackError": "an old copy of the directory was started: restore the newest one, as the "
     "witness holds a head of it",
@@ -49,6 +56,12 @@ ADVICE = {
     "SelfTestError": "install the exact PyNaCl of requirements/core.txt: another build decides "
     "signatures differently",
     "TrieNodeError": "rebuild the checkpoint from the log: `cairn debug rebuild`",
+    # pages, reports, conversion and rules
+    "PageError": SEE_HINT,
+    "ReportError": "make the report again: `cairn data quality FILE`",
+    "DifferenceError": "see the conversion report for the rows that differ; a model that was "
+    "fitted on float32 inputs differs least",
+    "ThresholdError": "`cairn model show` lists the model's inputs, with their kinds",
     # client, files and models
     "CairnError": SEE_HINT,
     "RejectedError": "look the code up on this page",

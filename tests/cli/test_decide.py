@@ -210,15 +210,15 @@ def test_a_line_that_does_not_fit_ends_the_stream_after_what_came_before(
 
 def test_rules_on_decisions_are_tested_and_compared_on_a_table_of_cases(ruled: Shell) -> None:
     words = "decisions: jobs\ndo: {refuse: no}\ndaily_cap: 1\n"
-    Path("minor.yaml").write_text(f"rule: minor\nwhen: {{input: age, under: 18}}\n{words}")
-    Path("young.yaml").write_text(f"rule: younger\nwhen: {{input: age, under: 30}}\n{words}")
+    Path("minor.yaml").write_text(f"rule: minor\nwhen: {{input: age, less_than: 18}}\n{words}")
+    Path("young.yaml").write_text(f"rule: younger\nwhen: {{input: age, less_than: 30}}\n{words}")
     rows = ["pilot,31,2.5,0,2026-03-01", "cook,17,,1,2026-03-01", "cook,16,1,1,2026-03-02"]
     rows += ["cook,29,1,0,2026-03-02", "pilot,60,1,0,2026-03-03"]
     Path("past.csv").write_text("\n".join(["job,age,income,bad,day", *rows]) + "\n")
     line = "rule backtest young.yaml --data past.csv --label bad"
     found = ruled.json(line)
     assert (found["payments"], found["alerts"], found["acted"]) == (5, 3, 1)
-    assert (found["first_ms"], found["end_ms"], len(found["days"])) == (0, 1, 1)
+    assert found["period"] == {"first_ms": 0, "end_ms": 1, "days": 1}
     os.utime("past.csv", (1, 1))
     assert ruled.json(line)["report_digest"] == found["report_digest"]
     by_day = ruled.json(f"{line} --time day --html r.html")

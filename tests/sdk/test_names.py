@@ -54,6 +54,11 @@ def test_ids_by_their_first_digits(client_of: ClientOf) -> None:
             find_id(core, ACCOUNTS, wrong, "an account")
 
 
+def test_a_pseudonym_does_not_move() -> None:
+    found = customer_pseudonym(bytes(range(32)), "bank-a", "customer-1").hex()
+    assert found == "a83ee14566c5a4875b3d5ccb4f03623e9c44a589"
+
+
 def test_pseudonyms_need_the_key_and_differ_between_ledgers() -> None:
     key = b"k" * 32
     first = customer_pseudonym(key, "ledger-1", "alice")

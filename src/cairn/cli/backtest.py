@@ -386,6 +386,11 @@ def summary_of(report: "BacktestReport") -> dict[str, Any]:
             "rule": report.rule,
             "cases": f"{report.payments:,}",
             "alerts": f"{report.alerts:,} ({report.alerts / max(1, report.payments):.1%} of them)",
+            **(
+                {"alerts_per_day": f"{report.alerts_per_day_milli / 1000:.1f}"}
+                if report.end_ms - report.first_ms > DAY_MS
+                else {}
+            ),
             "known_outcomes": f"of {report.labelled:,} of the alerts",
             "precision": f"{_share(report.precision_ppm)} of these alerts are right",
             "recall": f"{_share(report.recall_ppm)} of the {report.frauds:,} known positives",

@@ -105,7 +105,7 @@ class Stage:
         self._database.execute("SET TimeZone = 'UTC'")
         # In a notebook it cannot even be switched off where ipywidgets are not installed.
         setting = self._database.execute("SELECT current_setting('enable_progress_bar')")
-        if setting.fetchone()[0]:
+        if setting.fetchall()[0][0]:
             self._database.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> "Stage":

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cairn.exact.rules import Any, Compare, Emit, Hold, Refuse
+from cairn.exact.rules import Action, Any, Compare, Emit, Hold, Refuse
 from cairn.ledger.messages import Message
 from cairn.ledger.records import Asserted
 from cairn.modules.rules.queries import count_today
@@ -37,7 +37,7 @@ def founded() -> Harness:
     busy = Compare("feature:terminal_count_1h", ">=", 3)
     terms = [Hold(HOUR_MS, "settle")]
     activate(ledger, hold_rule("busy", busy, actions=terms, daily_cap=4, priority=2))
-    returned = [Hold(HOUR_MS, "return"), Emit("seen")]
+    returned: list[Action] = [Hold(HOUR_MS, "return"), Emit("seen")]
     activate(ledger, hold_rule("scored", actions=returned, daily_cap=4))
     stated = Compare("asserted:risk", ">=", 5), Compare("feature:payee_distinct_1d", ">=", 3)
     activate(ledger, hold_rule("stated", *stated, Any(2), daily_cap=5))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cairn.exact.rules import All, Compare, Emit, Freeze, Hold, Refuse
+from cairn.exact.rules import Action, All, Compare, Emit, Freeze, Hold, Refuse
 from cairn.ledger.records import Asserted
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.bank.events import HoldPlaced
@@ -147,7 +147,7 @@ def test_nobody_has_a_payee_frozen_by_asking(ledger: Harness) -> None:
 
 
 def test_a_rule_that_only_freezes_payees_does_nothing_to_a_question(ledger: Harness) -> None:
-    freeze = [Freeze("payee", HOUR_MS), Emit("seen")]
+    freeze: list[Action] = [Freeze("payee", HOUR_MS), Emit("seen")]
     above = Compare("field:amount_units", ">", 200)
     activate(ledger, hold_rule("mule", above, actions=freeze, daily_cap=1))
     for _ in range(3):

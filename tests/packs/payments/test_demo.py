@@ -15,16 +15,22 @@ from cairn.evidence.cli import verify_file
 from cairn.evidence.errors import NotWitnessedError
 from cairn.evidence.trust import load_trust
 from cairn.evidence.verify import verify_bundle
+from cairn.exact.windows import LABEL_DELAY_DAYS
 from cairn.learning.errors import DatasetError
+from cairn.modules.rules.records import BACKTESTS
+from cairn.modules.training.records import EVALUATIONS
 from cairn.packs.payments.demo import attempts, bank, folder, source
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.printing import WIDTH, Printer
 from cairn.packs.payments.demo.result import DemoResult
 from cairn.packs.payments.demo.run import run_demo
-from cairn.packs.payments.demo.stream import EXPIRED, RELEASED, RETURNED
+from cairn.packs.payments.demo.stream import EXPIRED, LIE, RELEASED, RETURNED
+from cairn.packs.payments.evaluate import LABELLED_FEATURES
 from cairn.packs.payments.generator import GeneratorSettings, generate_payments
 from cairn.packs.payments.records import Payments
+from cairn.primitives.signatures import SigningKey
 from cairn.sdk.local import LocalConnection
+from cairn.sdk.reading import Reader
 from cairn.sdk.workspace import Workspace
 
 PAYMENTS = 3_000
@@ -58,9 +64,13 @@ def test_the_ledger_holds_what_the_model_finds_risky(demo: tuple[DemoResult, str
     test = result.data.payments.select(
         np.arange(result.data.test_row, len(result.data.payments)),
     )
-    risky = np.flatnonzero(result.trained.scores_ppm >= result.trained.threshold_ppm)
-    assert [held.row for held in result.stream.holds] == risky.tolist()
-    assert [held.amount_units for held in result.stream.holds] == test.amount_units[risky].tolist()
+    scores, live = result.trained.scores_ppm, result.stream.live_row
+    risky = np.flatnonzero(scores >= result.trained.threshold_ppm)
+    stopped = sorted(result.stream.stopped, key=lambda one: one.row)
+    acted_on = risky[risky >= live]
+    assert [one.row for one in stopped] == acted_on.tolist()
+    assert [one.amount_units for one in stopped] == test.amount_units[acted_on].tolist()
+    assert result.shadow.alerts == (risky < live).sum() > 0
     assert result.stream.different == 0
     assert len(result.stream.transaction_ids) == len(test) == len(result.stream.latencies_ms)
 
@@ -101,8 +111,8 @@ def test_no_money_is_made_or_lost(demo: tuple[DemoResult, str]) -> None:
 
 def test_the_model_beats_two_lines_of_rules(demo: tuple[DemoResult, str]) -> None:
     result, _ = demo
-    quality, comparison = result.quality, result.trained.comparison
-    assert quality.held.alerts == quality.baseline.alerts == len(result.stream.holds)
+    quality, comparison = result.quality, result.evaluated.comparison
+    assert quality.held.alerts == quality.baseline.alerts == len(result.stream.stopped)
     assert quality.held.found > quality.baseline.found
     assert comparison.model.quality.found > comparison.rule.quality.found
     assert result.trained.run.trained.conversion.flips_at_threshold == 0
@@ -117,7 +127,7 @@ def test_both_files_verify_with_their_scores_recomputed(demo: tuple[DemoResult, 
     payment = verify_file(result.directory / "payment.cairn", trust, replay=True)
     period = verify_file(result.directory / "period.cairn", trust, replay=True)
     assert payment.assurance.word == period.assurance.word == "witnessed"
-    assert [done.assurance for done in result.verified] == ["witnessed", "witnessed"]
+    assert [done.assurance for done in result.verified] == ["witnessed"] * 3
     story = "\n".join(payment.findings)
     for part in ("it was held by rule", "was appealed by", "was upheld", "returned to the payer"):
         assert part in story
@@ -128,6 +138,97 @@ def test_both_files_verify_with_their_scores_recomputed(demo: tuple[DemoResult, 
     assert "1 hold expired" in told
     assert "0 holds of the period still open" in told
     assert any("computed again" in line for line in period.checked)
+
+
+def test_a_file_that_gives_the_label_away_is_refused(demo: tuple[DemoResult, str]) -> None:
+    result, text = demo
+    registered = result.registered
+    assert registered.refused.code == "data/quality_refused"
+    assert registered.export.leaks == ("scenario",)
+    assert registered.export.duplicates > 0
+    assert "scenario" not in registered.manifest.schema.names
+    assert registered.quality.leaks == ()
+    assert registered.quality.duplicates == 0
+    assert registered.manifest.row_count == result.data.train_end_row
+    assert "columns that give the label away 1, at most 0" in " ".join(text.split())
+
+
+def test_the_plan_stands_before_the_labels(demo: tuple[DemoResult, str]) -> None:
+    result, _ = demo
+    evaluated, data = result.evaluated, result.data
+    assert evaluated.recorded.is_blind
+    assert evaluated.recorded.number == 1
+    assert evaluated.late_code == "training/plan_too_late"
+    assert evaluated.labels == evaluated.report.row_count
+    assert evaluated.labels == data.evaluation_end_row - data.train_end_row
+    precision = evaluated.report.figures["average_precision"]
+    assert precision.lower < precision.value < precision.upper
+    with LocalConnection.open(*_ledger(result)) as connection:
+        (row,) = Reader(connection).scan(EVALUATIONS)
+        (entry,) = Reader(connection).series(BACKTESTS)
+    assert row.record.report_digest == evaluated.report.digest
+    assert entry.record.report_digest == result.backtest.digest()
+
+
+def test_labels_count_from_a_week_after_the_booking(demo: tuple[DemoResult, str]) -> None:
+    result, _ = demo
+    data = result.data
+    place = LABELLED_FEATURES.index("payee_fraud_count_7d")
+    assert result.trained.features[:, place].max() > 0
+    frauds = data.payments.label == 1
+    due = data.days <= int(data.days[data.test_row - 1]) - LABEL_DELAY_DAYS
+    trained_on = np.arange(len(frauds)) < data.train_end_row
+    assert 0 < result.replayed.labels <= (frauds & due & trained_on).sum()
+    # In the end every label of evaluation and stream is on record, and every earlier fraud.
+    wanted = data.evaluation_end_row - data.train_end_row + len(frauds) - data.test_row
+    between = frauds[data.evaluation_end_row : data.test_row].sum()
+    assert result.outcomes == frauds[: data.train_end_row].sum() + wanted + between
+
+
+def test_the_rule_is_tried_before_it_acts(demo: tuple[DemoResult, str]) -> None:
+    result, text = demo
+    scores, threshold = result.trained.evaluated_ppm, result.trained.threshold_ppm
+    assert result.backtest.alerts == (scores >= threshold).sum()
+    assert result.backtest.labelled == result.backtest.alerts
+    assert 0 < result.backtest.fraud_alerts <= result.backtest.frauds
+    assert "refused: rules/not_backtested" in " ".join(text.split())
+    assert min(one.row for one in result.stream.stopped) >= result.stream.live_row > 0
+
+
+def test_the_other_rail_is_asked_and_its_word_is_kept(demo: tuple[DemoResult, str]) -> None:
+    result, _ = demo
+    rail = result.stream.rail
+    statuses = [one.status for one in rail.asked]
+    assert statuses.count("overridden") == statuses.count("unanswered") == 1
+    assert statuses.count("enforced") == len(statuses) - 2
+    verified = verify_file(
+        result.directory / "decision.cairn", result.directory / "trust.json", replay=True
+    )
+    assert "overridden" in "\n".join(verified.findings)
+    rows = [one.row for one in rail.asked]
+    assert not set(rows) & {held.row for held in result.stream.holds}
+
+
+def test_who_lies_about_features_is_held(demo: tuple[DemoResult, str]) -> None:
+    result, _ = demo
+    lied = result.stream.lied
+    assert lied is not None
+    place = LABELLED_FEATURES.index("amount_over_payer_mean_ppm")
+    stated = {one.name: one.value for one in LIE}
+    assert stated["amount_over_payer_mean_ppm"] != result.trained.features[lied.row][place]
+    assert lied.score_ppm == result.trained.scores_ppm[lied.row] >= result.trained.threshold_ppm
+
+
+def test_the_pages_stand_alone(demo: tuple[DemoResult, str]) -> None:
+    result, _ = demo
+    for name in ("report", "quality", "evaluation", "lineage", "backtest"):
+        page = (result.directory / f"{name}.html").read_text()
+        assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+        assert not re.search(r"(?:src|href)=.https?:", page), name
+    report = (result.directory / "report.html").read_text()
+    assert "witnessed" in report
+    assert "overridden" in report
+    assert "unanswered" in report
 
 
 def test_every_attempt_is_found_and_named(demo: tuple[DemoResult, str]) -> None:
@@ -142,6 +243,7 @@ def test_every_attempt_is_found_and_named(demo: tuple[DemoResult, str]) -> None:
         "InvariantError",
         "RolledBackError",
         "accepted",
+        "decisions/not_executor",
         "evidence/header_not_committed",
         "evidence/incomplete_range",
         "evidence/not_witnessed",
@@ -169,6 +271,11 @@ def test_an_attempt_that_nobody_notices_fails_the_demo() -> None:
         attempts.check_all_caught([unnoticed])
 
 
+def _ledger(result: DemoResult) -> tuple[Path, SigningKey]:
+    workspace = Workspace(result.directory / "bank")
+    return workspace.directory, workspace.open_node_key(bank.PASSPHRASE)
+
+
 def test_without_the_witnesss_line_the_trust_file_refuses(demo: tuple[DemoResult, str]) -> None:
     result, _ = demo
     trust = load_trust(result.directory / "trust.json")
@@ -182,9 +289,7 @@ def test_without_the_witnesss_line_the_trust_file_refuses(demo: tuple[DemoResult
 def test_the_workspace_stays_usable(demo: tuple[DemoResult, str]) -> None:
     result, _ = demo
     workspace = Workspace(result.directory / "bank")
-    with LocalConnection.open(
-        workspace.directory, workspace.open_node_key(bank.PASSPHRASE)
-    ) as connection:
+    with LocalConnection.open(*_ledger(result)) as connection:
         assert connection.head().height >= result.expiry.height
         assert connection.check()
     log = b"".join(path.read_bytes() for path in (workspace.directory / "ledger").rglob("*.log"))
@@ -196,12 +301,18 @@ def test_what_it_leaves(demo: tuple[DemoResult, str]) -> None:
     result, text = demo
     assert sorted(path.name for path in result.directory.iterdir()) == [
         ".cairn-demo",
+        "backtest.html",
         "bank",
         "data",
+        "decision.cairn",
         "demo.json",
         "demo.txt",
+        "evaluation.html",
+        "lineage.html",
         "payment.cairn",
         "period.cairn",
+        "quality.html",
+        "report.html",
         "trust.json",
         "witness",
     ]
@@ -214,7 +325,7 @@ def test_what_it_leaves(demo: tuple[DemoResult, str]) -> None:
     assert "\x1b" not in text
     paths = str(result.directory)
     assert max(len(line) for line in told if paths not in line) <= WIDTH
-    for number in range(1, 8):
+    for number in range(1, 9):
         assert re.search(rf"^{number}  \w", text, re.MULTILINE)
 
 

@@ -82,6 +82,22 @@ def test_days_are_busier_than_nights(payments: Payments) -> None:
     assert evening > 4 * night
 
 
+def test_frauds_are_as_frequent_on_the_last_days(payments: Payments) -> None:
+    days = (payments.booked_at[payments.label == 1] - SETTINGS.start_ms) // DAY_MS
+    last = (days >= SETTINGS.days - 6).sum()
+    assert last > 0.5 * len(days) * 6 / SETTINGS.days
+
+
+def test_a_compromised_terminal_is_so_for_longer_than_labels_take(payments: Payments) -> None:
+    spans = []
+    rows = [row for row, name in enumerate(payments.scenario) if name == "terminal"]
+    for payee in dict.fromkeys(payments.payee[row] for row in rows):
+        times = payments.booked_at[[row for row in rows if payments.payee[row] == payee]]
+        spans.append((times.max() - times.min()) / DAY_MS)
+    assert len(spans) >= 3
+    assert min(spans) > 10
+
+
 def test_patterns_are_spread_over_the_period(payments: Payments) -> None:
     middle = SETTINGS.start_ms + SETTINGS.days * DAY_MS // 2
     for name in SCENARIOS:

@@ -1,4 +1,4 @@
-"""Somebody's files become canonical payments, and subjects become pseudonyms."""
+"""Somebody's files become canonical payments."""
 
 import datetime
 from pathlib import Path
@@ -15,7 +15,6 @@ from cairn.packs.payments.mapping import (
     FRAUD_HANDBOOK,
     load_mapping,
     mapping_of,
-    pseudonym,
     read_payments,
 )
 from cairn.packs.payments.records import LABEL_UNKNOWN, table_of
@@ -165,27 +164,3 @@ def test_mappings_are_plain_data() -> None:
         | {"amount_units": {"column": "amount_units", "kind": "integer"}}
     }
     assert mapping_of(content).columns["booked_at"].kind == "timestamp"
-
-
-class TestPseudonyms:
-    KEY = b"k" * 32
-
-    def test_it_is_an_account_id_that_depends_on_all_three(self) -> None:
-        base = pseudonym(self.KEY, "ledger-1", "alice")
-        assert len(base) == 20
-        assert base == pseudonym(self.KEY, "ledger-1", "alice")
-        others = [
-            pseudonym(b"l" * 32, "ledger-1", "alice"),
-            pseudonym(self.KEY, "ledger-2", "alice"),
-            pseudonym(self.KEY, "ledger-1", "bob"),
-            pseudonym(self.KEY, "ledger-1a", "lice"),
-        ]
-        assert len({base, *others}) == 5
-
-    def test_short_keys_are_refused(self) -> None:
-        with pytest.raises(DatasetError):
-            pseudonym(b"k" * 15, "ledger", "alice")
-
-    def test_the_value_does_not_move(self) -> None:
-        found = pseudonym(bytes(range(32)), "bank-a", "customer-1").hex()
-        assert found == "a83ee14566c5a4875b3d5ccb4f03623e9c44a589"

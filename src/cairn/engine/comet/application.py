@@ -1,4 +1,4 @@
-"""The ledger as CometBFT's application: takes transactions in, proposes, judges and executes blocks.
+"""The ledger as CometBFT's application: takes transactions in, proposes, judges, executes.
 
 Everything here is lists and records; `bridge` translates ABCI's messages into these calls. One
 thread, that of the consensus connection, proposes, judges, finalizes and commits. Any thread may
@@ -28,7 +28,6 @@ from cairn.ledger.admission import DecodedTransaction, select
 from cairn.ledger.errors import (
     BadSequenceError,
     BadSignatureError,
-    BudgetExceededError,
     MalformedTransactionError,
     WrongChainError,
 )

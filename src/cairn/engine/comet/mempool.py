@@ -1,4 +1,4 @@
-"""Transactions that wait while several nodes order blocks: proposed from here, settled by any block.
+"""Transactions that wait while several nodes order blocks: settled by whatever block holds them.
 
 A proposal takes nothing away: what it names leaves when a block holds it, whoever proposed that
 block. A transaction ahead of its lane is set aside until the ones before it are in a block, or for

@@ -2,8 +2,7 @@
 """The messages of ABCI 2.0 that CometBFT and an application exchange, and their framing.
 
 Names and field numbers are those of CometBFT v0.40.0, `proto/tendermint/abci/types.proto`; fields
-that the ledger does not use are left out and skipped when read (the votes of last commits, events
-of transactions). `InsertTx` and `ReapTxs` are what v0.40 adds for a mempool in the application.
+that the ledger does not use are left out and skipped when read (events, most consensus parameters). `InsertTx` and `ReapTxs` are what v0.40 adds for a mempool in the application.
 """
 
 from dataclasses import dataclass
@@ -104,6 +103,40 @@ class Validator:
 
     address: bytes = wire(1, BYTES)
     power: int = wire(3, INT)
+
+
+@dataclass(frozen=True, slots=True)
+class VoteInfo:
+    """What a validator contributed to a commit: 1 nothing, 2 a vote for the block, 3 for nil."""
+
+    validator: Validator = wire(1, Validator)
+    block_id_flag: int = wire(3, INT)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """Who voted in the last commit."""
+
+    round: int = wire(1, INT)
+    votes: tuple[VoteInfo, ...] = wire(2, VoteInfo, repeated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedVoteInfo:
+    """As `VoteInfo`, with the extension of the vote."""
+
+    validator: Validator = wire(1, Validator)
+    vote_extension: bytes = wire(3, BYTES)
+    extension_signature: bytes = wire(4, BYTES)
+    block_id_flag: int = wire(5, INT)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedCommitInfo:
+    """Who voted in the last commit, for the proposer."""
+
+    round: int = wire(1, INT)
+    votes: tuple[ExtendedVoteInfo, ...] = wire(2, ExtendedVoteInfo, repeated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +268,7 @@ class RequestPrepareProposal:
 
     max_tx_bytes: int = wire(1, INT)
     txs: tuple[bytes, ...] = wire(2, BYTES, repeated=True)
+    local_last_commit: ExtendedCommitInfo = wire(3, ExtendedCommitInfo)
     misbehavior: tuple[Misbehavior, ...] = wire(4, Misbehavior, repeated=True)
     height: int = wire(5, INT)
     time: Time = wire(6, Time)
@@ -247,6 +281,7 @@ class RequestProcessProposal:
     """Asks whether a proposed block is well-formed."""
 
     txs: tuple[bytes, ...] = wire(1, BYTES, repeated=True)
+    proposed_last_commit: CommitInfo = wire(2, CommitInfo)
     misbehavior: tuple[Misbehavior, ...] = wire(3, Misbehavior, repeated=True)
     hash: bytes = wire(4, BYTES)
     height: int = wire(5, INT)
@@ -260,6 +295,7 @@ class RequestFinalizeBlock:
     """Hands over a decided block."""
 
     txs: tuple[bytes, ...] = wire(1, BYTES, repeated=True)
+    decided_last_commit: CommitInfo = wire(2, CommitInfo)
     misbehavior: tuple[Misbehavior, ...] = wire(3, Misbehavior, repeated=True)
     hash: bytes = wire(4, BYTES)
     height: int = wire(5, INT)

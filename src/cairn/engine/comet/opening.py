@@ -1,4 +1,6 @@
-"""Opening a ledger for the replicated engine: its directory, its state, its application, its engine.
+"""Opening a ledger for the replicated engine: directory, state, application, engine.
+
+A directory holds:
 
 charter.cairn   the signed charter, written by whoever founds the directory
 ledger/         decided blocks and checkpoint

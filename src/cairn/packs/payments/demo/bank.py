@@ -51,7 +51,7 @@ POLICIES = {
     RECOVERY: Policy(3, (APPROVER,), True, False),
 }
 
-ANSWER_SECONDS = 6
+ANSWER_SECONDS = 5
 """How long the rail has, in the demo, to say what it did."""
 
 NODE_FLAGS: Mapping[str, int | str | tuple[str, ...]] = {

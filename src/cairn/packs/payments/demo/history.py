@@ -55,9 +55,7 @@ def open_and_fund(bank: DemoBank, data: DemoPayments) -> tuple[int, int]:
     return len(names), sum(spent.values())
 
 
-def replay_history(
-    bank: DemoBank, data: DemoPayments, desk: LabelDesk, out: Printer
-) -> Replayed:
+def replay_history(bank: DemoBank, data: DemoPayments, desk: LabelDesk, out: Printer) -> Replayed:
     """Send the payments before the stream through the ledger, a hundred to a signature.
 
     In between, the frauds of the training period become known, each a week after its booking.

@@ -2,11 +2,11 @@
 
 import time
 
+from cairn.modules.identity.records import organisation_id
 from cairn.packs.payments.demo.bank import ORGANISATION, DemoBank
 from cairn.packs.payments.demo.model import Live
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.demo.stream import Stream
-from cairn.modules.identity.records import organisation_id
 from cairn.sdk.lineage import lineage_of
 from cairn.sdk.names import Names
 from cairn.sdk.reading import Reader

@@ -1,7 +1,9 @@
 """Payments that settle on another rail: the ledger decides before it acts, and keeps its word."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cairn.ledger.messages import Message
 from cairn.modules.bank.messages import Transfer
@@ -13,12 +15,14 @@ from cairn.modules.decisions.records import (
     HOLD,
     OVERRIDDEN,
     UNANSWERED,
-    Done,
 )
-from cairn.packs.payments.demo.bank import COMPLIANCE, RAIL, DemoBank
+from cairn.packs.payments.demo.bank import ANSWER_SECONDS, COMPLIANCE, RAIL, DemoBank
 from cairn.packs.payments.demo.errors import DemoError
 from cairn.packs.payments.demo.labels import LabelDesk
 from cairn.sdk.outcomes import Final
+
+PATIENCE_SECONDS = 30
+POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -89,8 +93,10 @@ class Rail:
         messages: list[Message] = []
         for one in held:
             one.is_allowed = not one.is_fraud
-            ruling = ("reject", "confirmed-fraud") if one.is_fraud else ("release", "genuine")
-            messages.append(Review(one.decision, *ruling))  # type: ignore[arg-type]
+            if one.is_fraud:
+                messages.append(Review(one.decision, "reject", "confirmed-fraud"))
+            else:
+                messages.append(Review(one.decision, "release", "genuine"))
             if (outcome := desk.message(first_row + one.row)) is not None:
                 messages.append(outcome)
         if messages:
@@ -118,7 +124,7 @@ class Rail:
         for one, event in zip(told, reports, strict=True):
             one.status = event.status
 
-    def _done(self, one: Asked) -> Done:
+    def _done(self, one: Asked) -> Literal["executed", "stopped"]:
         is_executed = one.is_allowed != (one.row == self.override_row)
         return "executed" if is_executed else "stopped"
 
@@ -134,14 +140,22 @@ class Rail:
                 return one
         raise DemoError("the ledger lists no decision that was overridden")
 
-    def look_up_silent(self) -> Asked:
-        """Return the decision that the rail left unanswered, as the ledger lists it.
+    @property
+    def silent(self) -> Asked:
+        """The decision about which the rail says nothing."""
+        return next(one for one in self.asked if one.row == self.silent_row)
+
+    def await_unanswered(self) -> None:
+        """Wait until the ledger lists the decision about which the rail says nothing.
 
         Raises:
-            DemoError: It is not listed as such.
+            DemoError: It does not.
         """
-        one = next(one for one in self.asked if one.row == self.silent_row)
-        one.status = self.bank.client(COMPLIANCE).require(DECISIONS, one.decision).status
-        if one.status != UNANSWERED:
-            raise DemoError(f"the decision that the rail did not answer is {one.status}")
-        return one
+        one, reader = self.silent, self.bank.client(COMPLIANCE)
+        deadline = time.monotonic() + ANSWER_SECONDS + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            one.status = reader.require(DECISIONS, one.decision).status
+            if one.status == UNANSWERED:
+                return
+            time.sleep(POLL_SECONDS)
+        raise DemoError(f"the decision that the rail did not answer is {one.status}")

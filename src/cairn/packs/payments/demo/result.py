@@ -8,9 +8,9 @@ from cairn.learning.backtest import BacktestReport
 from cairn.learning.metrics import AlertQuality
 from cairn.packs.payments.demo.attacks_history import Rewriting
 from cairn.packs.payments.demo.attempts import Attempt
+from cairn.packs.payments.demo.dataset import Registered
 from cairn.packs.payments.demo.history import Replayed
 from cairn.packs.payments.demo.model import METRIC, Evaluated, Live, Trained
-from cairn.packs.payments.demo.dataset import Registered
 from cairn.packs.payments.demo.proofs import Proved, Verified
 from cairn.packs.payments.demo.quality import Money, Quality
 from cairn.packs.payments.demo.rule import Shadow

@@ -254,7 +254,7 @@ class _Demo:
             raise DemoError("the ledger did not hold the payments that the model finds risky")
         telling.tell_stream(self._out, data, stream)
         expiry = await_expiry(bank, stream)
-        stream.rail.look_up_silent()
+        stream.rail.await_unanswered()
         telling.tell_rail(self._out, data, stream)
         telling.tell_expiry(self._out, data, stream, expiry)
         return expiry
@@ -326,7 +326,7 @@ class _Attacker:
         # Before anything else moves the head on which the evidence hangs.
         self._shorter = run_without_first_hold(bank)
         self._door = try_front_door(bank, transfers_of(bank, data, 0, 1)[0])
-        self._door.append(try_rail(bank, stream.rail.look_up_silent()))
+        self._door.append(try_rail(bank, stream.rail.silent))
         self._blocks = later_transactions(bank, self._story.placed_height)
 
     def attack(self) -> tuple[list[Attempt], Rewriting]:

@@ -1,4 +1,4 @@
-"""The stream: one signature per payment, each scored in its block; at first the rule only watches."""
+"""The stream: one signature per payment, each scored in its block; the rule watches, then acts."""
 
 import time
 from dataclasses import dataclass, field
@@ -314,6 +314,8 @@ def _plan(data: DemoPayments, trained: Trained) -> _Plan:
     told = (story, left, lied)
     rail = [row for row in range(live, len(labels)) if row % RAIL_EVERY == 0 and row not in told]
     stopped = [row for row in rail if trained.scores_ppm[row] >= trained.threshold_ppm]
-    override = next((row for row in stopped if labels[row] == 1), stopped[0] if stopped else rail[0])
+    override = next(
+        (row for row in stopped if labels[row] == 1), stopped[0] if stopped else rail[0]
+    )
     silent = next(row for row in rail if row != override and row not in stopped)
     return _Plan(live, story, left, lied, tuple(rail), override, silent)

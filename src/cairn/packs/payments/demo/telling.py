@@ -161,13 +161,13 @@ def tell_evaluation(
         + ("blind." if evaluated.recorded.is_blind else "not blind.")
         + f" The same under a plan of now is refused: {evaluated.late_code}."
     )
-    rows = [
+    figures = [
         (name.replace("_", " "), f"{one.value:.3f}", f"{one.lower:.3f} to {one.upper:.3f}")
         for name in FIGURES_TOLD
         if (one := report.figures.get(name)) is not None
     ]
     heads = (f"{report.positive_count:,} of {report.row_count:,} are fraud", "", "95 % bounds")
-    out.table(heads, rows)
+    out.table(heads, figures)
     baseline = comparison.rule_numbers
     often = (
         f", or the {baseline.count_in_hour}th within an hour"
@@ -189,9 +189,7 @@ def tell_evaluation(
         )
         for name, ranked in (("model", comparison.model), ("two-line rule", comparison.rule))
     ]
-    out.table(
-        ("", "frauds found", "precision", "recall", "money found", "average precision"), rows
-    )
+    out.table(("", "frauds found", "precision", "recall", "money found", "average precision"), rows)
 
 
 def tell_protocol(out: Printer, result: HandbookResult) -> None:
@@ -217,9 +215,7 @@ def tell_live(out: Printer, trained: Trained, live: Live) -> None:
     )
 
 
-def tell_rule(
-    out: Printer, data: DemoPayments, draft: DraftRule, report: BacktestReport
-) -> None:
+def tell_rule(out: Printer, data: DemoPayments, draft: DraftRule, report: BacktestReport) -> None:
     """Say what the rule says, and what it would have done."""
     out.quote(draft.text)
     out.say(
