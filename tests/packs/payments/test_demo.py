@@ -33,7 +33,7 @@ from cairn.sdk.local import LocalConnection
 from cairn.sdk.reading import Reader
 from cairn.sdk.workspace import Workspace
 
-PAYMENTS = 3_000
+PAYMENTS = 5_000
 MAPPING = """
 columns:
   tx_id: number
