@@ -54,7 +54,9 @@ def _expected(vector: dict[str, Any]) -> Any:
     kinds = abci.REQUESTS if vector["kind"] == "request" else abci.RESPONSES
     prefix = "Request" if vector["kind"] == "request" else "Response"
     [(name, raw)] = vector["message"].items()
-    [message] = [one for one in kinds.values() if _snake(one.__name__) == f"{prefix.lower()}_{name}"]
+    [message] = [
+        one for one in kinds.values() if _snake(one.__name__) == f"{prefix.lower()}_{name}"
+    ]
     return _message(message, raw)
 
 

@@ -18,8 +18,8 @@ from tests.engine.toy import charter as single_charter
 VALIDATOR_KEYS = [SigningKey.from_seed(bytes((110 + index,)) * 32) for index in range(4)]
 
 
-def charter(count: int) -> Charter:
-    single = single_charter()
+def charter(count: int, parameters: tuple[tuple[str, int], ...] = ()) -> Charter:
+    single = single_charter(parameters=parameters)
     members = tuple(
         CharterValidator(f"v{index}", key.public_key, 10)
         for index, key in enumerate(VALIDATOR_KEYS[:count])
@@ -73,8 +73,14 @@ class MemoryKeeper:
 class MemoryValidator:
     """A validator's application over memory, asked by hand."""
 
-    def __init__(self, *, count: int = 1, mempool: MempoolSettings | None = None) -> None:
-        self.charter = charter(count)
+    def __init__(
+        self,
+        *,
+        count: int = 1,
+        mempool: MempoolSettings | None = None,
+        parameters: tuple[tuple[str, int], ...] = (),
+    ) -> None:
+        self.charter = charter(count, parameters)
         self.chain_id = chain_id_of(encode(self.charter))
         self.clock = ManualClock()
         self.ledger = Ledger(registry())

@@ -317,8 +317,9 @@ def tell_quality(
 ) -> None:
     """Say what the holds were worth, when the labels had come."""
     out.say(
-        f"By the end {labels[0]:,} labels of the stream were known; a week later the other "
-        f"{labels[1]:,} are. Since the rule acts:"
+        f"While the stream went on, {labels[0]:,} labels became known, each a week after its "
+        f"booking or when people decided; a week later the other {labels[1]:,} are. Since the rule "
+        "acts:"
     )
     rows = [
         (name, f"{found.found:,}", percent(found.precision), percent(found.recall))
