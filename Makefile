@@ -102,7 +102,7 @@ crash: setup ## Kill a node a thousand times, at every write point and at random
 
 test-extras: setup ## Say which optional extras have tests of their own
 	@$(BIN)/python -m pytest -q tests/test_packaging.py
-	@echo "test-extras: the only extra, learning, is part of the lock file, so make test has tested it; there are no heavier extras yet"
+	@echo "test-extras: the extras learning and xgboost are part of the lock file, so make test has tested them; there are no heavier extras yet"
 
 lock: ## Resolve the requirements again (newer versions: make lock LOCK_OPTIONS=--upgrade)
 	@python="$$(tools/find-python)" || exit 1; scratch="$$(mktemp -d)"; trap 'rm -rf "$$scratch"' EXIT; \

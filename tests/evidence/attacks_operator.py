@@ -14,11 +14,12 @@ from cairn.evidence.bundle import (
 )
 from cairn.evidence.proofs import SeriesProof
 from cairn.ledger.hooks import Allow
-from cairn.ledger.records import leaf_key
+from cairn.ledger.records import Table, leaf_key
 from cairn.modules.bank.records import HOLD_ACTION_SERIES, HOLDS
 from cairn.modules.identity.records import APPROVAL_SERIES
 from cairn.modules.models.records import CHUNKS, SEALED, VERSIONS, Chunk
 from cairn.modules.rules.records import RULES
+from cairn.modules.training.records import EVALUATIONS, PLANS
 from cairn.node.prover import prove_state
 from cairn.primitives.encoding import NonCanonicalError, encode, replace
 from cairn.primitives.merkle import leaf_hash, range_proof_of
@@ -92,6 +93,41 @@ def model_with_other_inputs(honest: Told) -> Made:
     features = (row.features[1], row.features[0], *row.features[2:])
     changed = encode(replace(row, features=features))
     return with_rows(honest, "payment_settled", {key: changed}), "claim"
+
+
+def evaluation_row(
+    honest: Told, table: Table[Any], name: str = "live_at_time"
+) -> tuple[bytes, Any]:
+    """Return key and record of the row of a table that stands behind an evaluation."""
+    state = honest.story.chain.state
+    keys = [s.key for s in opened(honest, name).states if s.key.startswith(table.prefix)]
+    key = keys[0]
+    return key, table.decoder.decode(state.get(key) or b"")
+
+
+@attack()
+def evaluation_of_another_run(honest: Told) -> Made:
+    """Shows figures that another run's model earned."""
+    key, row = evaluation_row(honest, EVALUATIONS)
+    edited = encode(replace(row, run=bytes(20)))
+    return with_rows(honest, "live_at_time", {key: edited}), "claim"
+
+
+@attack()
+def evaluation_under_a_later_plan(honest: Told) -> Made:
+    """Shows figures under a plan that was made when the labels were known."""
+    key, row = evaluation_row(honest, PLANS)
+    _, evaluation = evaluation_row(honest, EVALUATIONS)
+    edited = encode(replace(row, committed_ms=evaluation.first_label_ms))
+    return with_rows(honest, "live_at_time", {key: edited}), "claim"
+
+
+@attack()
+def evaluation_by_another_figure(honest: Told) -> Made:
+    """Shows another figure than the one that the plan named."""
+    key, row = evaluation_row(honest, PLANS)
+    edited = encode(replace(row, metric="recall"))
+    return with_rows(honest, "live_at_time", {key: edited}), "claim"
 
 
 def approval_key(honest: Told, name: str, policy: str) -> bytes:

@@ -1,5 +1,6 @@
 """The replicated mempool and the application: what is proposed, judged, executed and answered."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -21,6 +22,11 @@ def add(validator: MemoryValidator, sequence: int, amount: int = 1, user: int = 
     return transaction(
         Add(amount), sequence=sequence, key=USER_KEYS[user], chain_id=validator.chain_id
     )
+
+
+def spoiled(raw: bytes) -> bytes:
+    """Return a transaction with another signature, which cannot be valid."""
+    return raw[:-1] + bytes((raw[-1] ^ 1,))
 
 
 def test_what_is_proposed_waits_until_a_block_holds_it() -> None:
@@ -82,7 +88,7 @@ def test_a_stale_copy_is_answered_with_the_block_that_holds_it() -> None:
 
 def test_what_no_block_may_hold_is_answered_at_once() -> None:
     validator = MemoryValidator()
-    bad = add(validator, 1)[:-1] + b"\x00"
+    bad = spoiled(add(validator, 1))
     foreign = transaction(Add(1), sequence=1)
     future = validator.application.submit([b"noise", bad, foreign])
     assert [one.code for one in future.result(0)] == [
@@ -100,7 +106,7 @@ def test_what_no_block_may_hold_is_answered_at_once() -> None:
 
 def test_what_peers_sent_is_checked_like_the_rest() -> None:
     validator = MemoryValidator()
-    good, bad = add(validator, 1), add(validator, 2)[:-1] + b"\x00"
+    good, bad = add(validator, 1), spoiled(add(validator, 2))
     for raw in (good, bad, b"noise", good):
         assert validator.application.insert(raw)
     validator.application._take_in([good, bad, b"noise", good])
@@ -156,7 +162,7 @@ def test_judging_rejects_by_block_and_committed_state() -> None:
     assert "does not follow" in judge(changed(height=2))
     assert "time" in judge(changed(time_ms=1))
     # A signature is not looked at: it costs a result, not the block.
-    assert judge(validator.proposed(raw[:-1] + b"\x00")) == ""
+    assert judge(validator.proposed(spoiled(raw))) == ""
 
 
 def test_a_block_over_the_budget_is_rejected_and_not_proposed() -> None:
@@ -202,6 +208,20 @@ def test_the_newest_state_is_proved_one_block_later() -> None:
     assert not validator.application.is_proved
     validator.decide()
     assert validator.application.is_proved
+
+
+def test_a_proposer_waits_for_work_and_can_be_hurried() -> None:
+    validator = MemoryValidator()
+    validator.decide(add(validator, 1))
+    validator.decide()
+    timers = [
+        threading.Timer(0.01, validator.application.wake),
+        threading.Timer(0.01, validator.application.submit, [[add(validator, 2)]]),
+    ]
+    for timer, expected in zip(timers, ([], [add(validator, 2)]), strict=True):
+        timer.start()
+        assert validator.application.propose(1 << 20, 20_000) == expected
+        timer.join()
 
 
 def test_who_waits_hears_that_it_stopped() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cairn.engine.comet import codec
 from cairn.engine.comet import messages as abci
 from cairn.engine.comet.errors import WireError
 from cairn.engine.comet.rpc import parse_time
@@ -51,7 +52,7 @@ def _message(message: Any, raw: dict[str, Any]) -> Any:
 
 
 def _expected(vector: dict[str, Any]) -> Any:
-    kinds = abci.REQUESTS if vector["kind"] == "request" else abci.RESPONSES
+    kinds = codec.REQUESTS if vector["kind"] == "request" else codec.RESPONSES
     prefix = "Request" if vector["kind"] == "request" else "Response"
     [(name, raw)] = vector["message"].items()
     [message] = [
@@ -62,8 +63,8 @@ def _expected(vector: dict[str, Any]) -> Any:
 
 def test_every_message_has_a_vector() -> None:
     names = {(vector["kind"], next(iter(vector["message"]))) for vector in VECTORS}
-    expected = {("request", _snake(one.__name__)[8:]) for one in abci.REQUESTS.values()} | {
-        ("response", _snake(one.__name__)[9:]) for one in abci.RESPONSES.values()
+    expected = {("request", _snake(one.__name__)[8:]) for one in codec.REQUESTS.values()} | {
+        ("response", _snake(one.__name__)[9:]) for one in codec.RESPONSES.values()
     }
     assert names == expected
 
@@ -72,14 +73,14 @@ def test_every_message_has_a_vector() -> None:
 def test_cometbfts_encodings_are_read_and_written(vector: dict[str, Any]) -> None:
     frame = bytes.fromhex(vector["frame_hex"])
     buffer = bytearray(frame)
-    [body] = abci.split_frames(buffer)
+    [body] = codec.split_frames(buffer)
     assert not buffer
     is_request = vector["kind"] == "request"
-    decoded = (abci.decode_request if is_request else abci.decode_response)(body)
+    decoded = (codec.decode_request if is_request else codec.decode_response)(body)
     assert decoded == _expected(vector)
     if vector["whole"]:
-        encode = abci.encode_request if is_request else abci.encode_response
-        assert abci.frame(encode(decoded)) == frame
+        encode = codec.encode_request if is_request else codec.encode_response
+        assert codec.frame(encode(decoded)) == frame
 
 
 def test_times_before_the_epoch_round_down() -> None:
@@ -109,18 +110,18 @@ def test_times_before_the_epoch_round_down() -> None:
 )
 def test_what_is_no_request_is_refused(raw: bytes, reason: str) -> None:
     with pytest.raises(WireError, match=reason):
-        abci.decode_request(raw)
+        codec.decode_request(raw)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=200))
 def test_no_bytes_do_anything_but_decode_or_be_refused(raw: bytes) -> None:
     try:
-        decoded = abci.decode_request(raw)
+        decoded = codec.decode_request(raw)
     except WireError:
         return
-    assert type(decoded) in abci.REQUESTS.values()
-    assert abci.decode_request(abci.encode_request(decoded)) == decoded
+    assert type(decoded) in codec.REQUESTS.values()
+    assert codec.decode_request(codec.encode_request(decoded)) == decoded
 
 
 @settings(deadline=None, max_examples=300)
@@ -129,9 +130,9 @@ def test_a_damaged_message_is_refused_or_another_message(vector: Any, data: Any)
     frame = bytearray.fromhex(vector["frame_hex"])
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    decode = abci.decode_request if vector["kind"] == "request" else abci.decode_response
+    decode = codec.decode_request if vector["kind"] == "request" else codec.decode_response
     try:
-        for body in abci.split_frames(frame):
+        for body in codec.split_frames(frame):
             decode(body)
     except WireError:
         return
@@ -140,22 +141,22 @@ def test_a_damaged_message_is_refused_or_another_message(vector: Any, data: Any)
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.binary(max_size=300), max_size=6), st.data())
 def test_frames_are_found_however_the_bytes_arrive(bodies: list[bytes], data: Any) -> None:
-    stream = b"".join(abci.frame(body) for body in bodies)
+    stream = b"".join(codec.frame(body) for body in bodies)
     buffer, found, at = bytearray(), [], 0
     while at < len(stream):
         step = data.draw(st.integers(1, 64))
         buffer += stream[at : at + step]
         at += step
-        found += abci.split_frames(buffer)
+        found += codec.split_frames(buffer)
     assert found == bodies
     assert not buffer
 
 
 def test_an_endless_frame_is_refused() -> None:
     with pytest.raises(WireError, match="a message of"):
-        abci.split_frames(bytearray(pb.varint(abci.MESSAGE_SIZE_BYTES_MAX + 1)))
+        codec.split_frames(bytearray(pb.varint(codec.MESSAGE_SIZE_BYTES_MAX + 1)))
     with pytest.raises(WireError, match="does not end"):
-        abci.split_frames(bytearray(b"\x80" * 10))
+        codec.split_frames(bytearray(b"\x80" * 10))
 
 
 def test_the_last_of_several_scalars_counts_and_unpacked_numbers_are_read() -> None:

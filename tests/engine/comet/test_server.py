@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cairn.engine.comet import codec
 from cairn.engine.comet import messages as abci
 from cairn.engine.comet.bridge import Bridge, BridgeSettings
 from cairn.engine.comet.errors import HandshakeFault, SocketPathError
@@ -31,7 +32,7 @@ class Client:
         self._buffer = bytearray()
 
     def send(self, *requests: Any) -> None:
-        self._socket.sendall(b"".join(abci.frame(abci.encode_request(one)) for one in requests))
+        self._socket.sendall(b"".join(codec.frame(codec.encode_request(one)) for one in requests))
 
     def send_raw(self, raw: bytes) -> None:
         self._socket.sendall(raw)
@@ -43,7 +44,7 @@ class Client:
             if not chunk:
                 raise EOFError
             self._buffer += chunk
-            responses += [abci.decode_response(raw) for raw in abci.split_frames(self._buffer)]
+            responses += [codec.decode_response(raw) for raw in codec.split_frames(self._buffer)]
         return responses
 
     def ask(self, request: Any) -> Any:
@@ -66,7 +67,7 @@ class Served:
             self.validator.application,
             self.validator.charter,
             self.validator.chain_id,
-            settings=BridgeSettings(idle_wait_ms=0),
+            settings=BridgeSettings(0, ("ab" * 20,)),
             on_fault=self.faults.append,
         )
         self.bridge.on_block = self.heights.append
@@ -116,6 +117,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
     one.server.stop()
 
 
+def spoiled(raw: bytes) -> bytes:
+    """Return a transaction with another signature, which cannot be valid."""
+    return raw[:-1] + bytes((raw[-1] ^ 1,))
+
+
 def signed(served: Served, sequence: int, amount: int = 5) -> bytes:
     return transaction(Add(amount), sequence=sequence, chain_id=served.validator.chain_id)
 
@@ -158,7 +164,7 @@ def test_a_block_from_genesis_to_commit(served: Served) -> None:
 
 
 def test_a_bad_signature_in_a_block_is_a_result_and_no_fault(served: Served) -> None:
-    bad = signed(served, 2)[:-1] + b"\x00"
+    bad = spoiled(signed(served, 2))
     with served.client() as client:
         client.ask(served.init_chain())
         finalized = client.ask(served.block(bad, b"noise", signed(served, 1)))
@@ -252,6 +258,13 @@ def test_transactions_of_peers_and_ours(served: Served) -> None:
         assert client.ask(abci.RequestInsertTx(raw)).code == abci.CODE_RETRY
         assert client.ask(abci.RequestCheckTx(raw)).code == abci.CODE_RETRY
     assert not future.done()
+
+
+def test_only_members_may_connect(served: Served) -> None:
+    with served.client() as client:
+        assert client.ask(abci.RequestQuery(b"", "/p2p/filter/addr/127.0.0.1:1")).code == 0
+        assert client.ask(abci.RequestQuery(b"", "/p2p/filter/id/" + "ab" * 20)).code == 0
+        assert client.ask(abci.RequestQuery(b"", "/p2p/filter/id/" + "cd" * 20)).code == 3
 
 
 def test_snapshots_and_vote_extensions_are_declined(served: Served) -> None:

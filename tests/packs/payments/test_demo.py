@@ -164,9 +164,13 @@ def test_the_plan_stands_before_the_labels(demo: tuple[DemoResult, str]) -> None
     precision = evaluated.report.figures["average_precision"]
     assert precision.lower < precision.value < precision.upper
     with LocalConnection.open(*_ledger(result)) as connection:
-        (row,) = Reader(connection).scan(EVALUATIONS)
+        rows = [row.record for row in Reader(connection).scan(EVALUATIONS)]
         (entry,) = Reader(connection).series(BACKTESTS)
-    assert row.record.report_digest == evaluated.report.digest
+    reports = sorted((evaluated.report, result.live_report), key=lambda one: one.row_count)
+    rows.sort(key=lambda one: one.row_count)
+    assert [row.report_digest for row in rows] == [report.digest for report in reports]
+    assert [row.row_count for row in rows] == [report.row_count for report in reports]
+    assert all(row.is_blind for row in rows)
     assert entry.record.report_digest == result.backtest.digest()
 
 

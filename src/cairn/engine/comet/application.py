@@ -395,7 +395,7 @@ class CometApplication:
     # The end
 
     def wake(self) -> None:
-        """Let a proposer that waits for work look again."""
+        """Let a proposer that waits for work go on without."""
         self._mempool.wake()
 
     def start(self) -> None:

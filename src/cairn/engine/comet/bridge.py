@@ -12,6 +12,7 @@ from typing import Any
 
 from cairn.engine.comet import messages as abci
 from cairn.engine.comet.application import CometApplication, Proposed
+from cairn.engine.comet.codec import MESSAGE_SIZE_BYTES_MAX
 from cairn.engine.comet.errors import HandshakeFault
 from cairn.engine.comet.record import Offence
 from cairn.engine.errors import EngineFault
@@ -35,7 +36,10 @@ CONSENSUS_REQUESTS = (
 )
 """What only one connection may ask, the consensus connection."""
 
-QUERY_NOT_FOUND, QUERY_UNKNOWN = 1, 2
+QUERY_NOT_FOUND, QUERY_UNKNOWN, QUERY_STRANGER = 1, 2, 3
+
+PEER_ADDRESS_PATH, PEER_ID_PATH = "/p2p/filter/addr/", "/p2p/filter/id/"
+"""What CometBFT asks before it keeps a connection to a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class BridgeSettings:
 
     idle_wait_ms: int = 2_000
     """How long a proposer waits for transactions; well below the time to propose."""
+    peer_ids: tuple[str, ...] = ()
+    """The nodes that may connect; others are turned away."""
     first_height: int = 1
 
 
@@ -155,7 +161,7 @@ class Bridge:
         return abci.ResponseInsertTx(abci.CODE_OK if taken else abci.CODE_RETRY)
 
     def _reap_txs(self, request: abci.RequestReapTxs) -> abci.ResponseReapTxs:
-        size = request.max_bytes or abci.MESSAGE_SIZE_BYTES_MAX
+        size = request.max_bytes or MESSAGE_SIZE_BYTES_MAX
         return abci.ResponseReapTxs(tuple(self._application.reap(size)))
 
     # Blocks
@@ -191,7 +197,11 @@ class Bridge:
     # Queries
 
     def _query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
-        """Answer `/row` (the state row at a key) and `/receipt` (by transaction id)."""
+        """Answer `/row` (at a key), `/receipt` (by transaction id), and whether a peer may stay."""
+        if request.path.startswith(PEER_ADDRESS_PATH):
+            return abci.ResponseQuery()
+        if request.path.startswith(PEER_ID_PATH):
+            return self._filter_peer(request.path.removeprefix(PEER_ID_PATH))
         height = self._application.head.height
         value: bytes | None
         if request.path == "/row":
@@ -206,6 +216,12 @@ class Bridge:
                 QUERY_NOT_FOUND, log="not found", key=request.data, height=height, codespace="cairn"
             )
         return abci.ResponseQuery(key=request.data, value=value, height=height)
+
+    def _filter_peer(self, peer_id: str) -> abci.ResponseQuery:
+        if peer_id in self._settings.peer_ids:
+            return abci.ResponseQuery()
+        _log.warning("node %s is no member and was turned away", peer_id)
+        return abci.ResponseQuery(QUERY_STRANGER, log="no member", codespace="cairn")
 
 
 def _proposed(request: abci.RequestProcessProposal | abci.RequestFinalizeBlock) -> Proposed:

@@ -22,6 +22,9 @@ from cairn.primitives.signatures import SigningKey
 
 _log = logging.getLogger(__name__)
 
+WAKE_SECONDS = 0.05
+"""How often a proposer is asked to hurry while somebody waits for a proof."""
+
 
 @dataclass(frozen=True, slots=True)
 class CometHealth:
@@ -71,7 +74,7 @@ class CometEngine:
             application,
             charter,
             chain_id,
-            settings=BridgeSettings(idle_wait_ms=settings.idle_wait_ms),
+            settings=BridgeSettings(settings.idle_wait_ms, settings.peer_ids),
             on_fault=self.fail,
         )
         self._bridge.on_block = self._block_made
@@ -98,7 +101,7 @@ class CometEngine:
         self.application.stop()
 
     def wake(self) -> None:
-        """Let a proposer that waits for work look again."""
+        """Let a proposer that waits for work go on without."""
         self.application.wake()
 
     def advance(self, time_ms: int, timeout_seconds: float) -> None:
@@ -115,14 +118,20 @@ class CometEngine:
             is_proved = application.is_proved and application.head.time_ms >= time_ms
             return is_proved or self._stopping or self.fault is not None
 
-        with self._condition:
-            in_time = self._condition.wait_for(is_done, timeout_seconds)
-            if self.fault is not None:
-                raise self.fault
-            if self._stopping:
-                raise EngineStoppedError("the engine was stopped")
-        if not in_time:
-            raise TimedOutError(f"no header of {time_ms} proves the newest state yet")
+        deadline = time.monotonic() + timeout_seconds
+        while not is_done():
+            if time.monotonic() >= deadline:
+                raise TimedOutError(f"no header of {time_ms} proves the newest state yet")
+            application.wake()
+            with self._condition:
+                self._condition.wait(WAKE_SECONDS)
+        self._check_running()
+
+    def _check_running(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+        if self._stopping:
+            raise EngineStoppedError("the engine was stopped")
 
     # Evidence
 

@@ -34,6 +34,7 @@ class ReplicatedMempool:
         self._announced: deque[tuple[int, Waiting]] = deque()
         self._reserved = 0
         self._reserved_bytes = 0
+        self._wakes = 0
 
     # In
 
@@ -109,13 +110,17 @@ class ReplicatedMempool:
         return _in_lane_order(batch)
 
     def wait_for_work(self, timeout_seconds: float) -> None:
-        """Return when a transaction is ready for a block, or after the timeout."""
+        """Return when a transaction is ready for a block, at a `wake`, or after the timeout."""
         with self._condition:
-            self._condition.wait_for(lambda: bool(self._queue), timeout_seconds)
+            wakes = self._wakes
+            self._condition.wait_for(
+                lambda: bool(self._queue) or self._wakes != wakes, timeout_seconds
+            )
 
     def wake(self) -> None:
-        """Let whoever waits for work look again."""
+        """Let whoever waits for work go on without."""
         with self._condition:
+            self._wakes += 1
             self._condition.notify_all()
 
     def reap(self, size_bytes_max: int, now_ms: int) -> list[bytes]:
@@ -214,6 +219,7 @@ class ReplicatedMempool:
                 self._forget(waiting)
             self._unannounced.clear()
             self._announced.clear()
+            self._wakes += 1
             self._condition.notify_all()
 
     def __len__(self) -> int:

@@ -1,32 +1,22 @@
 # ruff: noqa: RUF009 - `wire` declares a field, as dataclasses.field does
-"""The messages of ABCI 2.0 that CometBFT and an application exchange, and their framing.
+"""The messages of ABCI 2.0 that CometBFT and an application exchange.
 
 Names and field numbers are those of CometBFT v0.40.0, `proto/tendermint/abci/types.proto`; fields
-that the ledger does not use are left out and skipped when read (events, most consensus parameters). `InsertTx` and `ReapTxs` are what v0.40 adds for a mempool in the application.
+that the ledger does not use are left out and skipped when read: events, most consensus parameters.
+`InsertTx` and `ReapTxs` are what v0.40 adds for a mempool in the application.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from cairn.engine.comet.errors import WireError
 from cairn.engine.comet.wire import (
     BOOL,
     BYTES,
     INT,
-    LENGTH_DELIMITED,
     STRING,
     UINT,
-    read_fields,
-    read_message,
-    read_varint,
     wire,
-    write_message,
 )
-from cairn.primitives import protobuf as pb
 from cairn.primitives.light import SECONDS_MIN
-
-MESSAGE_SIZE_BYTES_MAX = 128 * 2**20
-"""Largest frame: a block of CometBFT's own bound of 100 MiB, and room."""
 
 CODE_OK = 0
 CODE_REFUSED = 1
@@ -488,123 +478,3 @@ class ResponseReapTxs:
     """Transactions to send to peers."""
 
     txs: tuple[bytes, ...] = wire(1, BYTES, repeated=True)
-
-
-REQUESTS: dict[int, type[Any]] = {
-    1: RequestEcho,
-    2: RequestFlush,
-    3: RequestInfo,
-    5: RequestInitChain,
-    6: RequestQuery,
-    8: RequestCheckTx,
-    11: RequestCommit,
-    12: RequestListSnapshots,
-    13: RequestOfferSnapshot,
-    14: RequestLoadSnapshotChunk,
-    15: RequestApplySnapshotChunk,
-    16: RequestPrepareProposal,
-    17: RequestProcessProposal,
-    18: RequestExtendVote,
-    19: RequestVerifyVoteExtension,
-    20: RequestFinalizeBlock,
-    21: RequestInsertTx,
-    22: RequestReapTxs,
-}
-"""What `Request` may hold, by field number."""
-
-RESPONSES: dict[int, type[Any]] = {
-    1: ResponseException,
-    2: ResponseEcho,
-    3: ResponseFlush,
-    4: ResponseInfo,
-    6: ResponseInitChain,
-    7: ResponseQuery,
-    9: ResponseCheckTx,
-    12: ResponseCommit,
-    13: ResponseListSnapshots,
-    14: ResponseOfferSnapshot,
-    15: ResponseLoadSnapshotChunk,
-    16: ResponseApplySnapshotChunk,
-    17: ResponsePrepareProposal,
-    18: ResponseProcessProposal,
-    19: ResponseExtendVote,
-    20: ResponseVerifyVoteExtension,
-    21: ResponseFinalizeBlock,
-    22: ResponseInsertTx,
-    23: ResponseReapTxs,
-}
-"""What `Response` may hold, by field number."""
-
-_REQUEST_NUMBERS = {message: number for number, message in REQUESTS.items()}
-_RESPONSE_NUMBERS = {message: number for number, message in RESPONSES.items()}
-
-
-def decode_request(raw: bytes) -> Any:
-    """Return what a `Request` holds.
-
-    Raises:
-        WireError: The bytes are none, or hold what no request of this version holds.
-    """
-    return _decode_one_of(REQUESTS, raw)
-
-
-def decode_response(raw: bytes) -> Any:
-    """Return what a `Response` holds.
-
-    Raises:
-        WireError: The bytes are none, or hold what no response of this version holds.
-    """
-    return _decode_one_of(RESPONSES, raw)
-
-
-def encode_request(message: Any) -> bytes:
-    """Return the `Request` that holds a message."""
-    return pb.message_field(_REQUEST_NUMBERS[type(message)], write_message(message))
-
-
-def encode_response(message: Any) -> bytes:
-    """Return the `Response` that holds a message."""
-    return pb.message_field(_RESPONSE_NUMBERS[type(message)], write_message(message))
-
-
-def _decode_one_of(kinds: dict[int, type[Any]], raw: bytes) -> Any:
-    fields = read_fields(raw)
-    if len(fields) != 1:
-        raise WireError(f"{len(fields)} messages where one is expected")
-    number, wire_type, body = fields[0]
-    message = kinds.get(number)
-    if message is None or wire_type != LENGTH_DELIMITED:
-        raise WireError(f"no message has number {number}")
-    return read_message(message, body)
-
-
-# Frames
-
-
-def frame(body: bytes) -> bytes:
-    """Return a message preceded by its length, as it goes over the socket."""
-    return pb.delimited(body)
-
-
-def split_frames(buffer: bytearray) -> list[bytes]:
-    """Remove and return the messages that a buffer holds whole.
-
-    Raises:
-        WireError: A length is malformed or larger than any message.
-    """
-    frames: list[bytes] = []
-    at = 0
-    while at < len(buffer):
-        head = bytes(buffer[at : at + 10])
-        if len(head) < 10 and all(byte >= 0x80 for byte in head):
-            break  # The length itself has not arrived whole.
-        size, used = read_varint(head, 0)
-        if size > MESSAGE_SIZE_BYTES_MAX:
-            raise WireError(f"a message of {size} bytes")
-        start = at + used
-        if len(buffer) - start < size:
-            break
-        frames.append(bytes(buffer[start : start + size]))
-        at = start + size
-    del buffer[:at]
-    return frames

@@ -13,15 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cairn.engine.comet.bridge import CONSENSUS_REQUESTS
+from cairn.engine.comet.codec import decode_request, encode_response, frame, split_frames
 from cairn.engine.comet.errors import SocketPathError, WireError
-from cairn.engine.comet.messages import (
-    RequestFlush,
-    ResponseException,
-    decode_request,
-    encode_response,
-    frame,
-    split_frames,
-)
+from cairn.engine.comet.messages import RequestFlush, ResponseException
 
 _log = logging.getLogger(__name__)
 

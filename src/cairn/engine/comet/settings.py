@@ -80,6 +80,11 @@ class CometSettings:
     """Replace tuned values, for experiments."""
 
     @property
+    def peer_ids(self) -> tuple[str, ...]:
+        """The names under which the other members' nodes are known."""
+        return tuple(peer.split("@")[0] for peer in self.peers)
+
+    @property
     def abci_socket(self) -> Path:
         """Where CometBFT finds its application."""
         return self._socket("abci.sock")
@@ -106,6 +111,7 @@ def config_text(settings: CometSettings) -> str:
     own = (
         Knob("", "proxy_app", f"unix://{settings.abci_socket}", "this process"),
         Knob("", "abci", "socket", "the one transport that was measured"),
+        Knob("", "filter_peers", True, "only members' nodes may connect"),
         Knob("", "moniker", settings.moniker, "for people"),
         Knob("", "log_level", settings.log_level, "for people"),
         Knob("rpc", "laddr", f"unix://{settings.rpc_socket}", "nobody else may ask"),

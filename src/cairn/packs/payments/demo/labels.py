@@ -12,9 +12,11 @@ from cairn.exact.windows import LABEL_DELAY_DAYS
 from cairn.ledger.transactions import INDEPENDENT
 from cairn.modules.screening.messages import RecordOutcome
 from cairn.modules.screening.records import OUTCOME_ENTRIES
+from cairn.modules.training.records import OUTCOMES, LabelRange
 from cairn.packs.payments.demo.bank import COMPLIANCE, DemoBank
 from cairn.packs.payments.demo.source import DemoPayments
 from cairn.packs.payments.records import LABEL_UNKNOWN
+from cairn.primitives.encoding import replace
 
 LABELS_PER_SIGNATURE = 100
 
@@ -65,6 +67,19 @@ class LabelDesk:
         before = self.recorded
         self.record(row for row in range(self._next, len(self.attempts)) if self._is_wanted(row))
         return self.recorded - before
+
+    def ranges_of_stream(self) -> tuple[LabelRange, ...]:
+        """Return where the labels of the stream stand among all outcomes."""
+        first = self.attempts[self._data.test_row]
+        ranges: list[LabelRange] = []
+        for at, entry in enumerate(self._bank.client(COMPLIANCE).series(OUTCOME_ENTRIES)):
+            if entry.record.attempt < first:
+                continue
+            if ranges and ranges[-1].end == at:
+                ranges[-1] = replace(ranges[-1], end=at + 1)
+            else:
+                ranges.append(LabelRange(OUTCOMES, at, at + 1))
+        return tuple(ranges)
 
     def message(self, row: int) -> RecordOutcome | None:
         """Return the message about one payment, which then counts as told; None if unknown."""

@@ -49,6 +49,7 @@ from cairn.sdk.errors import RejectedError
 from cairn.sdk.plans import record_evaluation
 
 MODEL = "payment-risk"
+LIVE_PLAN = "payment-risk-live"
 METRIC = "average_precision"
 ALERT_SHARE_MIN = 0.005
 """The alert budget is the share of fraud in the training period, at least this share."""
@@ -168,6 +169,41 @@ def evaluate_blindly(
     return Evaluated(
         plan, run, desk.size - start, report, recorded, _compare(data, trained), late_code
     )
+
+
+def plan_ahead(
+    bank: DemoBank, data: DemoPayments, registered: Registered, trained: Trained
+) -> bytes:
+    """Commit how the live model will be judged on the stream, whose labels nobody can know yet."""
+    message = CommitPlan(
+        name=LIVE_PLAN,
+        datasets=(registered.dataset,),
+        split=SplitPlan("time", ("booked_at",), 0, data.split.test_start_ms, 0),
+        test_digest=b"",
+        test_row_count=0,
+        threshold_ppm=trained.threshold_ppm,
+        metric=METRIC,
+        alert_budget_per_day=max(1, round(trained.alerts_per_day)),
+    )
+    return bank.client(DEVELOPER).submit(message).event(PlanCommitted).plan
+
+
+def evaluate_live(
+    bank: DemoBank, data: DemoPayments, trained: Trained, run: bytes, plan: bytes, desk: LabelDesk
+) -> EvaluationReport:
+    """Record what the live model was worth on the stream, now that its labels have come."""
+    first = data.test_row
+    rows = np.flatnonzero(data.payments.label[first:] != LABEL_UNKNOWN)
+    report = evaluate(
+        data.payments.label[rows + first],
+        trained.scores_ppm[rows],
+        Protocol(trained.threshold_ppm, METRIC, max(1, round(trained.alerts_per_day))),
+        days=data.days[rows + first],
+        title=f"The live {MODEL} on the stream",
+        facts={"run": run.hex(), "plan": plan.hex()},
+    )
+    record_evaluation(bank.client(DEVELOPER), run, plan, desk.ranges_of_stream(), report)
+    return report
 
 
 def put_live(bank: DemoBank, trained: Trained, evaluated: Evaluated) -> Live:

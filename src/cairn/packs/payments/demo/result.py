@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cairn.learning.backtest import BacktestReport
+from cairn.learning.evaluation import EvaluationReport
 from cairn.learning.metrics import AlertQuality
 from cairn.packs.payments.demo.attacks_history import Rewriting
 from cairn.packs.payments.demo.attempts import Attempt
@@ -36,6 +37,8 @@ class DemoResult:
     expiry: Expiry
     outcomes: int
     """Outcomes that were recorded."""
+    live_report: EvaluationReport
+    """What the live model was worth on the stream, when the labels had come."""
     quality: Quality
     money: Money
     proofs: tuple[Proved, ...]
@@ -58,6 +61,7 @@ class DemoResult:
             "model": _model(self.trained, self.evaluated, self.live),
             "backtest": _backtest(self.backtest, self.shadow),
             "stream": _stream(self.stream, self.expiry),
+            "live_average_precision": round(self.live_report.figures[METRIC].value, 4),
             "decisions": _decisions(self.stream),
             "holds": _holds(self.quality),
             "outcomes": self.outcomes,

@@ -32,6 +32,8 @@ from cairn.packs.payments.demo.model import (
     Live,
     Trained,
     evaluate_blindly,
+    evaluate_live,
+    plan_ahead,
     put_live,
     train,
 )
@@ -135,6 +137,7 @@ class _Demo:
         self._clock = _Clock()
         self._bank: DemoBank | None = None
         self._labels_before = 0
+        self._live_plan = b""
 
     def close(self) -> None:
         """Stop node and witness, if they run."""
@@ -163,7 +166,9 @@ class _Demo:
             stream = player.stream
             labels = (desk.recorded - self._labels_before, desk.record_rest())
             quality, money = measure(data, evaluated, stream), count_money(bank, data.asset)
+            found = evaluate_live(bank, data, trained, evaluated.run, self._live_plan, desk)
             telling.tell_quality(out, data, stream, quality, labels)
+            telling.tell_live_figures(out, found)
             telling.tell_money(out, data, money, desk.recorded)
         with step(out, "evidence", "Evidence, verified with no node and no network"):
             proofs = write_evidence(bank, stream)
@@ -192,6 +197,7 @@ class _Demo:
             stream=stream,
             expiry=expiry,
             outcomes=desk.recorded,
+            live_report=found,
             quality=quality,
             money=money,
             proofs=proofs,
@@ -224,6 +230,7 @@ class _Demo:
         live = put_live(bank, trained, evaluated)
         telling.tell_live(out, trained, live)
         self._labels_before = desk.recorded
+        self._live_plan = plan_ahead(bank, data, registered, trained)
         return trained, evaluated, live
 
     def _draft(self, bank: DemoBank, trained: Trained) -> tuple[DraftRule, BacktestReport]:

@@ -3,13 +3,14 @@
 import textwrap
 
 from cairn.learning.backtest import BacktestReport
+from cairn.learning.evaluation import EvaluationReport
 from cairn.packs.payments.demo.attacks_history import Rewriting
 from cairn.packs.payments.demo.attempts import Attempt
 from cairn.packs.payments.demo.bank import MEMBERS, WITNESS_NAME, DemoBank
 from cairn.packs.payments.demo.dataset import Registered
 from cairn.packs.payments.demo.folder import DemoFolder
 from cairn.packs.payments.demo.history import OPERATIONS_PER_SIGNATURE, Replayed
-from cairn.packs.payments.demo.model import APPROVERS, MODEL, Evaluated, Live, Trained
+from cairn.packs.payments.demo.model import APPROVERS, METRIC, MODEL, Evaluated, Live, Trained
 from cairn.packs.payments.demo.printing import WIDTH, Printer
 from cairn.packs.payments.demo.proofs import Proved, Verified
 from cairn.packs.payments.demo.quality import Money, Quality
@@ -340,6 +341,15 @@ def tell_quality(
         f"{wrong}, {data.money(quality.wrong_units)}: {quality.wrong_unit_hours / unit:,.1f} "
         f"{hours} on the demo's clock, and {quality.wrong_unit_hours_real / unit:,.0f} if each had "
         f"lasted its {REAL_HOURS} hours."
+    )
+
+
+def tell_live_figures(out: Printer, report: EvaluationReport) -> None:
+    """Say what the live model was worth on the whole stream."""
+    found = report.figures[METRIC]
+    out.say(
+        f"The live model on the whole stream, under a plan from before it: average precision "
+        f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f}), recorded too."
     )
 
 
