@@ -43,7 +43,7 @@ class TestnetSettings:
     registry: str
     """`module:function` that gives the modules."""
     signature_workers: int = 0
-    block_operations: int = 6_000
+    block_operations: int = 10_000
     nice: int = 0
     search_path: tuple[str, ...] = field(default=())
 
@@ -111,6 +111,13 @@ class ValidatorProcess:
         """End both processes at once, with nothing written."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._forget()
+
+    def kill_ledger(self) -> None:
+        """End the ledger's process alone, with nothing written."""
+        if self._process is not None:
+            self._process.kill()
             self._process.wait()
             self._forget()
 

@@ -21,6 +21,7 @@ from cairn.exact.rules import (
     Rule,
     check_rule,
     compile_rule,
+    decisive,
     decode_rule,
     encode_rule,
     evaluate,
@@ -227,3 +228,32 @@ def test_a_scope_is_a_name() -> None:
     rule = Rule(1, "a", (Compare("input:income", ">=", 1),), (Emit("a"),), 1, 0, "No name")
     with pytest.raises(RuleFormError, match="not a name for a deployment"):
         check_rule(rule)
+
+
+@pytest.mark.parametrize(
+    ("condition", "true", "reasons"),
+    [
+        ((RISK, BIG, FAST, All(2), AnyOf(2)), (0, 1), (0,)),
+        ((RISK, BIG, FAST, All(2), AnyOf(2)), (0, 1, 2), (0, 1, 2)),
+        ((RISK, BIG, FAST, All(2), AnyOf(2)), (1, 2), (1, 2)),
+        ((RISK, BIG, AnyOf(2)), (0, 1), (0, 1)),
+        ((RISK, BIG, Not(), All(2)), (0,), (0,)),
+        ((RISK, Not(), Not()), (0,), (0,)),
+        ((RISK, BIG, All(2), Not()), (1,), ()),
+    ],
+)
+def test_reasons_are_the_comparisons_that_a_rule_fired_for(
+    condition: tuple[Node, ...], true: tuple[int, ...], reasons: tuple[int, ...]
+) -> None:
+    assert decisive(rule_of(*condition), true) == reasons
+
+
+@settings(max_examples=200, deadline=None)
+@given(conditions(), st.dictionaries(st.sampled_from(OPERANDS), st.integers(-2, 2), min_size=4))
+def test_what_a_rule_fired_for_is_enough(
+    condition: tuple[Node, ...], inputs: dict[str, int]
+) -> None:
+    rule = rule_of(*condition)
+    said = evaluate(rule, inputs)
+    if said.fired:
+        assert set(decisive(rule, said.conditions)) <= set(said.conditions)

@@ -116,6 +116,12 @@ def test_xgboost_with_categories_of_a_table() -> None:
     check(source, TEST, expected)  # the same as plain text
 
 
+def test_categories_that_xgboost_cuts_are_refused_by_the_name_of_their_column() -> None:
+    rows = TRAIN.assign(city=pandas.Categorical(["Köln", "Łódź"] * (len(TRAIN) // 2)))
+    with pytest.raises(UnsupportedModelError, match="all categories of 'city'"):
+        check(trained(rows, enable_categorical=True), rows, np.zeros(len(rows)))
+
+
 def test_xgboost_with_categories_as_numbers() -> None:
     kinds = ["q", "q", "c", "q"]
     data = xgboost.DMatrix(ARRAY, LABELS, feature_types=kinds, enable_categorical=True)

@@ -128,3 +128,14 @@ def test_all_figures_have_names() -> None:
     labels, scores = sample(50)
     found = Ranking(labels, scores, threshold=0.5, alerts_per_day=3).figures()
     assert tuple(sorted(found)) == FIGURES
+
+
+def test_bounds_hold_the_figure_though_resampling_only_raises_it() -> None:
+    draw = np.random.default_rng(3)
+    labels = np.concatenate([np.repeat([1, 0], [n, 200 - n]) for n in range(10, 200, 20)])
+    scores = np.repeat((np.arange(10) + 0.5) / 10, 200)
+    order = draw.permutation(len(labels))
+    found = estimate(Ranking(labels[order], scores[order], threshold=0.5), Resampling(count=100))
+    error = found["calibration_error"]
+    assert error.value == pytest.approx(0)
+    assert all(one.lower <= one.value <= one.upper for one in found.values())

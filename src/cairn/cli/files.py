@@ -35,7 +35,9 @@ def read_text(path: Path) -> str:
     try:
         return read_file(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text") from error
+        raise UsageError(
+            f"{path} is not UTF-8 text", "save it as UTF-8: iconv -f latin1 -t utf-8 FILE"
+        ) from error
 
 
 def write_output(path: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ def condition_words(
     *,
     decimals: int = 0,
 ) -> list[str]:
-    """Return each comparison that was true, with the value that it looked at.
+    """Return each comparison that the rule fired for, with the value that it looked at.
 
     Args:
         rule: The rule that fired.
@@ -45,7 +45,7 @@ def condition_words(
     values = dict(zip(exact.operands(rule), inputs, strict=True))
     schema = {feature.name: feature for feature in features}
     told = []
-    for place in conditions:
+    for place in exact.decisive(rule, conditions):
         node = rule.condition[place]
         if isinstance(node, exact.Compare):
             value = values.get(node.operand)

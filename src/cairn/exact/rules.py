@@ -24,7 +24,8 @@ true if one part is true, else unknown if one is; `not` of unknown is unknown. A
 its condition is true.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from cairn.exact.errors import RuleFormError
@@ -255,6 +256,34 @@ def evaluate(rule: Rule, inputs: Mapping[str, int]) -> Evaluation:
     if stack[-1] is not True:
         return NOT_FIRED
     return Evaluation(fired=True, conditions=tuple(true_comparisons))
+
+
+def decisive(rule: Rule, conditions: Sequence[int]) -> tuple[int, ...]:
+    """Return those of the true comparisons that the rule fired for.
+
+    One within an `all` that was not true as a whole is true and moved nothing: it is no reason. Of
+    an `any` each true part is one.
+
+    Args:
+        rule: The rule that fired.
+        conditions: Indexes of its comparisons that were true.
+    """
+    stack: list[tuple[bool, tuple[int, ...]]] = []
+    for index, node in enumerate(rule.condition):
+        if isinstance(node, Compare):
+            is_true = index in conditions
+            stack.append((is_true, (index,) if is_true else ()))
+        elif isinstance(node, Not):
+            is_true, reasons = stack.pop()
+            stack.append((not is_true, reasons))
+        else:
+            parts = stack[-node.count :]
+            del stack[-node.count :]
+            deciding = isinstance(node, Any)
+            decided = [reasons for is_true, reasons in parts if is_true is deciding]
+            found = decided or [reasons for _, reasons in parts]
+            stack.append((deciding if decided else not deciding, tuple(chain(*found))))
+    return stack[-1][1]
 
 
 def compile_rule(rule: Rule) -> CompiledRule:

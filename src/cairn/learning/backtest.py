@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from cairn.exact.features import FEATURES
+from cairn.exact.inputs import format_value
 from cairn.exact.models import MISSING, ExactModel
 from cairn.exact.rules import (
     DAILY_CAP_MAX,
@@ -27,10 +28,12 @@ from cairn.exact.rules import (
     Refuse,
     Rule,
     compile_rule,
+    decisive,
     encode_rule,
     models,
     operands,
 )
+from cairn.exact.schema import Feature, is_input
 from cairn.exact.scoring import Scorer
 from cairn.learning.capping import Stopped, stopped_accounts, within_cap
 from cairn.learning.errors import DatasetError
@@ -218,7 +221,7 @@ class BacktestReport:
             blocks.figure(
                 charts.bar_chart(
                     [(one.text, one.alerts) for one in self.reasons],
-                    title="Which conditions were true, by alerts",
+                    title="What the rule fired for, by alerts",
                 )
             ),
             blocks.definition_list(
@@ -426,6 +429,7 @@ def report_of(
     digests: Mapping[str, str],
     source: Mapping[str, str],
     stopped: Stopped | None = None,
+    features: Sequence[Feature] = (),
 ) -> BacktestReport:
     """Return the report on what a rule says about each fact; the arrays are in their order."""
     fired = np.array([conditions is not None for conditions in found.fired], np.bool_)
@@ -455,14 +459,18 @@ def report_of(
         found_units=_sum(amounts[fraud & fired]),
         unscored=found.unscored,
         days=_days(days, fired, acted, fraud),
-        reasons=_reasons(rule, found.fired),
+        reasons=_reasons(rule, found.fired, features),
         alert_rows=tuple(found.rows[fired].tolist()),
     )
 
 
-def spell(compare: Compare) -> str:
-    """Return a comparison as people read it."""
-    return f"{compare.operand} {compare.operator} {compare.threshold}"
+def spell(compare: Compare, features: Sequence[Feature] = ()) -> str:
+    """Return a comparison as people read it; an input's threshold as its column has it."""
+    threshold = str(compare.threshold)
+    for feature in features:
+        if compare.operand == f"input:{feature.name}" and is_input(feature, compare.threshold):
+            threshold = format_value(feature, compare.threshold)
+    return f"{compare.operand} {compare.operator} {threshold}"
 
 
 def model_digest_of(raw: bytes) -> str:
@@ -566,13 +574,19 @@ def _days(days: Integers, fired: Any, acted: Any, fraud: Any) -> tuple[Day, ...]
     )
 
 
-def _reasons(rule: Rule, fired: Sequence[tuple[int, ...] | None]) -> tuple[Reason, ...]:
+def _reasons(
+    rule: Rule, fired: Sequence[tuple[int, ...] | None], features: Sequence[Feature]
+) -> tuple[Reason, ...]:
     counts: Counter[int] = Counter()
     for conditions in fired:
         if conditions is not None:
-            counts.update(conditions)
+            counts.update(decisive(rule, conditions))
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    texts = {at: spell(node) for at, node in enumerate(rule.condition) if isinstance(node, Compare)}
+    texts = {
+        at: spell(node, features)
+        for at, node in enumerate(rule.condition)
+        if isinstance(node, Compare)
+    }
     return tuple(Reason(at, texts[at], count) for at, count in ordered[:REASONS_MAX])
 
 

@@ -6,6 +6,9 @@ in the test, not how the base rate may move. A resample is a weight for each row
 from cumulative sums of the weights over rows sorted once, so that a thousand resamples of a hundred
 thousand rows take seconds.
 
+Resamples of a figure that noise can only raise, such as the calibration error, lie above the figure
+of the rows themselves. Bounds are widened to hold that figure.
+
 Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 13 (percentile
 intervals).
 """
@@ -184,4 +187,8 @@ def estimate(ranking: Ranking, resampling: Resampling | None = None) -> Mapping[
     tail = (1 - how.confidence) / 2
     lower, upper = np.quantile(np.array(drawn), [tail, 1 - tail], axis=0)
     bounds = zip(points.items(), lower.tolist(), upper.tolist(), strict=True)
-    return dict(sorted((name, Interval(value, a, b)) for (name, value), a, b in bounds))
+    return dict(
+        sorted(
+            (name, Interval(value, min(a, value), max(b, value))) for (name, value), a, b in bounds
+        )
+    )

@@ -110,6 +110,7 @@ def backtest_rows(
         period=(int(times.min()), int(times.max()) + 1) if time else NO_TIME,
         digests={rule.scope: digest},
         source=source,
+        features=() if model is None else model.features,
     )
 
 

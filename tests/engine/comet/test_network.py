@@ -1,5 +1,7 @@
 """Real validators: one, and four of which one and then two are killed. Needs `make engine`."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -111,6 +113,34 @@ def test_one_validator_orders_survives_and_its_headers_verify(short_path: Path) 
         assert health["process"]["is_running"]
 
 
+def test_cometbft_or_the_ledger_alone_may_die(short_path: Path) -> None:
+    net = Testnet(short_path, charter_file(1), VALIDATOR_KEYS[:1], SETTINGS)
+    [validator] = net.validators
+    with net:
+        net.start()
+        assert validator.ask("submit", add(1, 1))["codes"] == {"ok": 1}
+        os.kill(validator.ask("health")["process"]["pid"], signal.SIGKILL)
+        answer = validator.ask("submit", add(1, 2))
+        assert answer["codes"] == {"ok": 1}
+        health = validator.ask("health")["process"]
+        assert (health["restarts"], health["last_exit"]) == (1, "signal 9")
+        # The ledger dies alone: its CometBFT finds the socket closed and ends, too.
+        orphan = health["pid"]
+        validator.kill_ledger()
+        validator.start()
+        assert validator.ask("submit", add(1, 3))["codes"] == {"ok": 1}
+        assert not _is_alive(orphan)
+        check_headers(validator, 1, answer["height"])
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process is there and no zombie."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+
+
 def test_four_validators_agree_go_on_without_one_and_stop_without_two(short_path: Path) -> None:
     net = Testnet(short_path, charter_file(4), VALIDATOR_KEYS, SETTINGS)
     with net:
@@ -128,8 +158,8 @@ def test_four_validators_agree_go_on_without_one_and_stop_without_two(short_path
         net.validators[3].kill()
         answer = net.validators[0].ask("submit", add(4, 101, 10))
         assert answer["codes"] == {"ok": 10}
-        lacking, _ = answer["height"], net.wait_height(answer["height"], 60, of=(0, 1, 2))
-        _, commit = signed_header(net.validators[0], lacking)
+        net.wait_height(answer["height"], WAIT_SECONDS, of=(0, 1, 2))
+        _, commit = signed_header(net.validators[0], answer["height"])
         assert [one.block_id_flag for one in commit.signatures].count(FLAG_ABSENT) <= 1
 
         net.validators[2].kill()

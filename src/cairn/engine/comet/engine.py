@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from cairn.engine.base import Engine
 from cairn.engine.comet.application import CometApplication
 from cairn.engine.comet.bridge import Bridge, BridgeSettings
 from cairn.engine.comet.errors import UnreachableError
@@ -209,3 +211,7 @@ def _ignore(_: int) -> None:
 
 def _nothing() -> None:
     """Tell nobody: no listener was set."""
+
+
+if TYPE_CHECKING:
+    _is_engine: type[Engine] = CometEngine

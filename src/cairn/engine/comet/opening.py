@@ -28,7 +28,7 @@ from cairn.storage.store import LedgerStore, StoreSettings
 LEDGER_FOLDER = "ledger"
 COMET_FOLDER = "comet"
 
-NETWORK_MEMPOOL = MempoolSettings(block_operations=6_000, sequence_wait_ms=10_000)
+NETWORK_MEMPOOL = MempoolSettings(block_operations=10_000, sequence_wait_ms=10_000)
 """Blocks come every few hundred milliseconds, so they are larger than the embedded engine's, and a
 transaction may arrive well before the one that precedes it in its lane."""
 

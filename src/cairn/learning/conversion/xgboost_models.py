@@ -132,6 +132,13 @@ def _schema(learner: dict[str, Any]) -> XGBoostSchema:
         values = encoded.get("values") or []
         if values and encoded.get("offsets"):
             raw, offsets = bytes(value % 256 for value in values), encoded["offsets"]
+            if not raw.isascii():
+                raise UnsupportedModelError(
+                    f"XGBoost did not keep all categories of {names[place]!r}: it counts letters "
+                    f"and cuts bytes, so names that are not plain ASCII lose their ends",
+                    hint="write them without accents (São Paulo as Sao Paulo), in the rows too, "
+                    "and train again; or encode them with a OneHotEncoder in a Pipeline",
+                )
             lists[place] = [raw[start:end].decode() for start, end in pairwise(offsets)]
         elif values:
             lists[place] = list(values)

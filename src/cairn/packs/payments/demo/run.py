@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cairn.learning.backtest import BacktestReport
+from cairn.learning.evaluation import EvaluationReport
 from cairn.learning.training import TrainingSettings
 from cairn.packs.payments.demo import telling
 from cairn.packs.payments.demo.attacks_disk import try_data, try_disk
@@ -39,8 +40,8 @@ from cairn.packs.payments.demo.model import (
 )
 from cairn.packs.payments.demo.pages import write_pages
 from cairn.packs.payments.demo.printing import Printer
-from cairn.packs.payments.demo.proofs import Verified, verify_apart, write_evidence
-from cairn.packs.payments.demo.quality import count_money, measure
+from cairn.packs.payments.demo.proofs import Proved, Verified, verify_apart, write_evidence
+from cairn.packs.payments.demo.quality import Money, Quality, count_money, measure
 from cairn.packs.payments.demo.result import DemoResult
 from cairn.packs.payments.demo.rule import (
     DraftRule,
@@ -123,6 +124,18 @@ def run_demo(
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What came of the stream."""
+
+    stream: Stream
+    shadow: Shadow
+    expiry: Expiry
+    report: EvaluationReport
+    quality: Quality
+    money: Money
+
+
 class _Demo:
     """One run; each step leaves what the next ones need."""
 
@@ -160,26 +173,14 @@ class _Demo:
         with step(out, "rule", "A rule is tried on the past"):
             draft, backtest = self._draft(bank, trained)
         with step(out, "stream", "Payments stream in: the rule watches, then acts"):
-            player = Player(bank, data, trained, desk)
-            shadow = self._watch(bank, player, draft)
-            expiry = self._act(bank, player, draft)
-            stream = player.stream
-            labels = (desk.recorded - self._labels_before, desk.record_rest())
-            quality, money = measure(data, evaluated, stream), count_money(bank, data.asset)
-            found = evaluate_live(bank, data, trained, evaluated.run, self._live_plan, desk)
-            telling.tell_quality(out, data, stream, quality, labels)
-            telling.tell_live_figures(out, found)
-            telling.tell_money(out, data, money, desk.recorded)
+            played = self._stream(bank, trained, evaluated, draft, desk)
+        stream = played.stream
         with step(out, "evidence", "Evidence, verified with no node and no network"):
-            proofs = write_evidence(bank, stream)
-            telling.tell_evidence(out, proofs)
-            write_pages(bank, data, stream, live)
+            proofs = self._prove(bank, stream, live)
             attacker = _Attacker(bank, data, stream, trained, registered)
-            bank.close_node()
-            verified = self._verify()
+            verified = self._verify(bank)
         with step(out, "tampering", "Tampering, each attempt found and named"):
-            attempts, rewriting = attacker.attack()
-            telling.tell_attempts(out, attempts, rewriting)
+            attempts, rewriting = attacker.attack(out)
         with step(out, "report", "Pages for people"):
             telling.tell_pages(out, self._folder)
         self._clock.seconds["all"] = round(time.monotonic() - started, 2)
@@ -193,13 +194,13 @@ class _Demo:
             evaluated=evaluated,
             live=live,
             backtest=backtest,
-            shadow=shadow,
+            shadow=played.shadow,
             stream=stream,
-            expiry=expiry,
+            expiry=played.expiry,
             outcomes=desk.recorded,
-            live_report=found,
-            quality=quality,
-            money=money,
+            live_report=played.report,
+            quality=played.quality,
+            money=played.money,
             proofs=proofs,
             verified=verified,
             attempts=tuple(attempts),
@@ -241,6 +242,28 @@ class _Demo:
         telling.tell_rule(self._out, self._data, draft, report)
         return draft, report
 
+    def _stream(
+        self,
+        bank: DemoBank,
+        trained: Trained,
+        evaluated: Evaluated,
+        draft: DraftRule,
+        desk: LabelDesk,
+    ) -> _Played:
+        """Play the stream, let all of its labels come, and say how well it went."""
+        out, data = self._out, self._data
+        player = Player(bank, data, trained, desk)
+        shadow = self._watch(bank, player, draft)
+        expiry = self._act(bank, player, draft)
+        stream = player.stream
+        labels = (desk.recorded - self._labels_before, desk.record_rest())
+        report = evaluate_live(bank, data, trained, evaluated.run, self._live_plan, desk)
+        quality, money = measure(data, evaluated, stream), count_money(bank, data.asset)
+        telling.tell_quality(out, data, stream, quality, labels)
+        telling.tell_live_figures(out, report)
+        telling.tell_money(out, data, money, desk.recorded)
+        return _Played(stream, shadow, expiry, report, quality, money)
+
     def _watch(self, bank: DemoBank, player: Player, draft: DraftRule) -> Shadow:
         """Let the rule watch the first part of the stream."""
         watch(bank, draft)
@@ -279,7 +302,16 @@ class _Demo:
             f"{after.app_hash.hex()[:16]}…, as before."
         )
 
-    def _verify(self) -> tuple[Verified, ...]:
+    def _prove(self, bank: DemoBank, stream: Stream, live: Live) -> tuple[Proved, ...]:
+        """Write evidence and pages, while the node runs."""
+        proofs = write_evidence(bank, stream)
+        telling.tell_evidence(self._out, proofs)
+        write_pages(bank, self._data, stream, live)
+        return proofs
+
+    def _verify(self, bank: DemoBank) -> tuple[Verified, ...]:
+        """Stop the node, and have each file verified in a process of its own."""
+        bank.close_node()
         self._out.say(
             "The bank's node is stopped. A process of its own gets one file and the trust file:"
         )
@@ -336,8 +368,8 @@ class _Attacker:
         self._door.append(try_rail(bank, stream.rail.silent))
         self._blocks = later_transactions(bank, self._story.placed_height)
 
-    def attack(self) -> tuple[list[Attempt], Rewriting]:
-        """Tamper with files and with copies of the ledger; return every attempt."""
+    def attack(self, out: Printer) -> tuple[list[Attempt], Rewriting]:
+        """Tamper with files and with copies of the ledger; tell and return every attempt."""
         bank, data, story = self._bank, self._data, self._story
         bank.folder.attacks.mkdir()
         attempts = try_evidence(bank, story, self._trained, self._shorter)
@@ -346,4 +378,6 @@ class _Attacker:
         attempts.append(try_data(bank, data, self._registered))
         attempts += try_disk(bank, data, story, self._trained)
         rewriting = try_history(bank, story, self._blocks)
-        return [*attempts, *rewriting.attempts], rewriting
+        attempts = [*attempts, *rewriting.attempts]
+        telling.tell_attempts(out, attempts, rewriting)
+        return attempts, rewriting
