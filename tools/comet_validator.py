@@ -39,6 +39,7 @@ class Validator:
             "head": self._head,
             "signed_header": self._signed_header,
             "block": self._block,
+            "entry": self._entry,
             "health": self._health,
             "advance": self._advance,
         }
@@ -88,6 +89,9 @@ class Validator:
 
     def _block(self, height: int) -> bytes:
         return encode(self._ledger.keeper.block(height))
+
+    def _entry(self, height: int) -> bytes:
+        return encode(self._ledger.entry(height))
 
     def _health(self) -> Any:
         return msgspec.to_builtins(self._ledger.engine.health())

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from cairn.engine.base import LOG_ENTRY_DECODER, Chain
 from cairn.engine.comet.errors import BinaryMissingError
+from cairn.engine.comet.opening import charter_validators
 from cairn.engine.comet.process import find_binary
 from cairn.engine.comet.record import DECIDED_BLOCK_DECODER, DecidedBlock
 from cairn.ledger.charter import chain_id_of
+from cairn.ledger.execution import Ledger
+from cairn.ledger.memory import MemoryState
+from cairn.node.replay import Replay, ReplayReport, apply_to
 from cairn.primitives.encoding import Decoder, encode
 from cairn.primitives.light import (
     FLAG_ABSENT,
@@ -26,7 +31,8 @@ from cairn.primitives.light import (
     validator_set_of,
     verify_header,
 )
-from tests.engine.comet.toy_network import VALIDATOR_KEYS, charter, charter_file
+from cairn.primitives.signatures import verify_many
+from tests.engine.comet.toy_network import VALIDATOR_KEYS, charter, charter_file, toy_registry
 from tests.engine.toy import USER_KEYS, Add, transaction
 from tools.comet_testnet import Testnet, TestnetSettings
 
@@ -89,6 +95,27 @@ def check_headers(validator: Any, count: int, up_to: int) -> None:
             )
             assert header_time_ms(header) > header_time_ms(last_header)
         before = header, commit, block
+
+
+def replay(validator: Any, count: int, up_to: int) -> ReplayReport:
+    """Execute the network's blocks anew as a node checks its own, signatures and headers too."""
+    founding = charter(count)
+    ledger, state = Ledger(toy_registry()), MemoryState()
+    founded = ledger.found(founding, chain_id_of(encode(founding)), state)
+    state.apply(founded.changes)
+    head = founded.head
+    anew = Replay(
+        ledger,
+        Chain(head.chain_id, None, None, (), head.app_hash, head.time_ms),
+        head,
+        validators=charter_validators(founding),
+        check_signatures=verify_many,
+        founded=founded,
+    )
+    entries = (
+        LOG_ENTRY_DECODER.decode(validator.ask("entry", height)) for height in range(1, up_to + 1)
+    )
+    return anew.run(entries, lambda: state, apply_to(state.apply))
 
 
 def test_one_validator_orders_survives_and_its_headers_verify(short_path: Path) -> None:
@@ -175,3 +202,6 @@ def test_four_validators_agree_go_on_without_one_and_stop_without_two(short_path
         net.wait_height(newest, WAIT_SECONDS)
         assert len({validator.ask("block", newest) for validator in net.validators}) == 1
         check_headers(net.validators[2], 4, newest - 1)
+        report = replay(net.validators[3], 4, newest - 1)
+        assert report.transactions == 310
+        assert report.app_hash == decided(net.validators[1], newest - 1).app_hash

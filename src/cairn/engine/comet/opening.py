@@ -10,7 +10,7 @@ comet/          CometBFT's own directory
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cairn.engine.base import Clock
+from cairn.engine.base import LOG_ENTRY_VERSION, Clock, LogEntry
 from cairn.engine.comet.application import CometApplication
 from cairn.engine.comet.engine import CometEngine
 from cairn.engine.comet.settings import CometSettings
@@ -99,6 +99,26 @@ class CometLedger:
     def validators(self) -> ValidatorSet:
         """The charter's validators, in the order in which commits list them."""
         return charter_validators(self.charter)
+
+    def entry(self, height: int) -> LogEntry:
+        """Return a kept block with its header and commit: the form in which evidence is made.
+
+        Raises:
+            CorruptLogError: The log is damaged.
+            UnreachableError: CometBFT does not answer.
+            HeaderError: What it answers does not verify.
+        """
+        block = self.keeper.block(height)
+        header, commit = self.engine.signed_header(height, self.validators)
+        return LogEntry(
+            LOG_ENTRY_VERSION,
+            header,
+            commit,
+            block.transactions,
+            block.invalid,
+            block.receipts,
+            block.results,
+        )
 
     def close(self) -> None:
         """Stop the engine, write a checkpoint unless a fault forbids it, and let go.
