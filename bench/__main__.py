@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.harness import Figure, commit, machine, table, write
 
-GROUPS = ("ceilings", "exact", "evidence", "storage", "ledger", "predictions")
+GROUPS = ("ceilings", "exact", "evidence", "predictions", "storage", "ledger", "network")
 
 
 def main() -> int:
