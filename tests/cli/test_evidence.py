@@ -204,3 +204,15 @@ def test_a_trust_file_with_a_checkpoint_binds_what_comes_later(cairn: Shell) -> 
     cairn("verify asset.cairn --trust seen.json")
     cairn("trust export --witness-threshold 1", code=2)
     assert cairn("trust export").out.startswith("{")
+
+
+def test_an_author_is_told_that_their_own_approval_does_not_count(data: Shell) -> None:
+    train = "training run cards cards.csv -o run --recipe tabular --label fraud"
+    data(f"{train} --algorithm logistic")
+    run = data.json("training record run --dataset cards --as dirk")["run"]
+    data("model upload run --as dirk")
+    data(f"model register card-risk --run {run[:10]} --card run --as dirk")
+    data("model deploy cards --as dirk")
+    own = data.json("model approve cards card-risk@1 --as dirk")
+    assert (own["missing"], own["approved_by"]) == (3, [])
+    assert data.json("model approve cards card-risk@1 --as vera")["missing"] == 2

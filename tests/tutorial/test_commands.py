@@ -364,6 +364,19 @@ def test_a_model_without_an_exact_form_is_named(at_work: Desk) -> None:
     assert "\nhint: " in ran.err
 
 
+def test_a_second_model_on_the_same_test_is_told_as_such(brought: Path, tmp_path: Path) -> None:
+    for path in brought.iterdir():
+        shutil.copy(path, tmp_path)
+    desk = Within(tmp_path, environment())
+    for line in commands()[:4]:
+        desk(line)
+    line = "cairn model bring boosted model.json --data credit.csv --test kept-back.csv"
+    refused = desk(f"{line} --label default --threshold 0.3", code=2)
+    assert "kept-back.csv is registered since" in refused.err
+    assert "leave --test out" in refused.err
+    assert "not blind" in desk(f"{line} --label default").out
+
+
 def test_nothing_goes_live_without_its_approvals(brought: Path, tmp_path: Path) -> None:
     for path in brought.iterdir():
         shutil.copy(path, tmp_path)

@@ -147,7 +147,7 @@ def approve(session: Session, deployment: DeploymentArgument, version: VersionAr
     """Approve that a version goes live in a deployment as its next change."""
     with session.client() as client:
         approvable = promotion_of(client, deployment, find_version(client, version))
-        approve_as(session, client, approvable.policy, approvable.subject)
+        approve_as(session, client, approvable)
 
 
 @command(app, "approvals")
@@ -155,9 +155,7 @@ def approvals(session: Session, deployment: DeploymentArgument, version: Version
     """Show who has approved that a version goes live, and how many are missing."""
     with session.reader() as reader:
         approvable = promotion_of(reader, deployment, find_version(reader, version))
-        session.out.record(
-            describe_approvals(session, reader, approvable.policy, approvable.subject)
-        )
+        session.out.record(describe_approvals(session, reader, approvable))
 
 
 @command(app, "promote")

@@ -28,7 +28,7 @@ from cairn.modules.identity.records import (
     member_id,
 )
 from cairn.primitives.did import parse_did_key
-from cairn.sdk.approvals import approval_status
+from cairn.sdk.approvals import Approvable, approval_status
 from cairn.sdk.client import Client
 from cairn.sdk.errors import RejectedError
 from cairn.sdk.keys import public_key_text
@@ -174,7 +174,7 @@ def approve_subject(session: Session, policy: PolicyArgument, subject: SubjectAr
     """Approve a subject under a policy."""
     digest = parse_hex(subject, 32, "a subject")
     with session.client() as client:
-        approve(session, client, policy, digest)
+        approve(session, client, Approvable(policy, digest, b""))
 
 
 @command(app, "withdraw")
@@ -183,7 +183,7 @@ def withdraw(session: Session, policy: PolicyArgument, subject: SubjectArgument)
     digest = parse_hex(subject, 32, "a subject")
     with session.client() as client:
         session.send(client, WithdrawApproval(policy, digest))
-        session.out.record(describe_approvals(session, client, policy, digest))
+        session.out.record(describe_approvals(session, client, Approvable(policy, digest, b"")))
 
 
 @command(app, "approvals")
@@ -191,7 +191,7 @@ def approvals(session: Session, policy: PolicyArgument, subject: SubjectArgument
     """Show who has approved a subject, and how many are missing."""
     digest = parse_hex(subject, 32, "a subject")
     with session.reader() as reader:
-        session.out.record(describe_approvals(session, reader, policy, digest))
+        session.out.record(describe_approvals(session, reader, Approvable(policy, digest, b"")))
 
 
 @command(app, "delegate")
@@ -251,10 +251,17 @@ def set_parameter(
         carry_out(session, client, SetParameter(name, value, proposal), GOVERNANCE, approve=approve)
 
 
-def approve(session: Session, client: Client, policy: str, subject: bytes) -> None:
-    """Approve a subject as whoever acts, and show how it stands."""
-    session.send(client, Approve(policy, subject))
-    session.out.record(describe_approvals(session, client, policy, subject))
+def approve(session: Session, client: Client, what: Approvable) -> None:
+    """Approve something as whoever acts, and show how it stands."""
+    session.send(client, Approve(what.policy, what.subject))
+    session.out.record(describe_approvals(session, client, what))
+    standing = approval_status(client, what.policy, what.subject, author=what.author)
+    if client.account not in standing.approvers:
+        session.out.talk(
+            "this approval is on record and does not count: others than the author approve"
+            if client.account == what.author
+            else f"this approval is on record and does not count under the policy {what.policy}"
+        )
 
 
 def carry_out(
@@ -264,7 +271,7 @@ def carry_out(
     subject = subject_of(message)
     if approve:
         session.send(client, Approve(policy, subject))
-        session.out.record(describe_approvals(session, client, policy, subject))
+        session.out.record(describe_approvals(session, client, Approvable(policy, subject, b"")))
         return
     standing = approval_status(client, policy, subject)
     if standing.missing:
@@ -277,15 +284,13 @@ def carry_out(
     session.out.record({"subject": subject.hex(), "height": final.height, "status": "done"})
 
 
-def describe_approvals(
-    session: Session, reader: Reader, policy: str, subject: bytes
-) -> dict[str, Any]:
-    """Return who has approved a subject, as people read it."""
+def describe_approvals(session: Session, reader: Reader, what: Approvable) -> dict[str, Any]:
+    """Return who has approved something, as people read it; only whose approvals count."""
     names = session.names(reader)
-    standing = approval_status(reader, policy, subject)
+    standing = approval_status(reader, what.policy, what.subject, author=what.author)
     return {
-        "policy": policy,
-        "subject": subject.hex(),
+        "policy": what.policy,
+        "subject": what.subject.hex(),
         "threshold": standing.threshold,
         "missing": standing.missing,
         "approved_by": [names.show(one) for one in standing.approvers],

@@ -83,7 +83,7 @@ def submit(session: Session, file: FileArgument) -> None:
     with session.client() as client:
         submitted = session.send(client, SubmitRule(raw)).event(RuleSubmitted)
         _, approvable = activation_of(client, submitted.rule, submitted.version)
-        standing = describe_approvals(session, client, approvable.policy, approvable.subject)
+        standing = describe_approvals(session, client, approvable)
         shown = {"rule": submitted.rule, "version": submitted.version, **standing}
         step = _next_step(client, submitted.rule, submitted.version, file)
     session.out.record({**shown, "judges": _judges(rule.scope), "stage": "draft"})
@@ -97,7 +97,7 @@ def approve(
     """Approve that a version of a rule may act, or that it may be in shadow."""
     with session.client() as client:
         number, approvable = (shadow_of if shadow else activation_of)(client, rule, version)
-        approve_as(session, client, approvable.policy, approvable.subject)
+        approve_as(session, client, approvable)
         step = _next_step(client, rule, number, None)
     session.out.talk(step)
 

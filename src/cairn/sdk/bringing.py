@@ -152,7 +152,7 @@ def bring_model(
     """
     read = _read_files(files)
     if files.test is not None:
-        _check_unseen(people, workspace, files.test)
+        _check_unseen(people, workspace, files, files.test)
     tell(f"exact model: {read.conversion.summary()}")
     data, dataset = registered_file(people, workspace, files.data, files.label, files.licence, tell)
     digest = model_digest(read.raw)
@@ -369,8 +369,8 @@ def _committed(workspace: Workspace, file: Path, label: str, licence: str, tell:
     return commit_dataset(workspace, name, file, schema, licence=licence)
 
 
-def _check_unseen(people: People, workspace: Workspace, test: Path) -> None:
-    """Check that the labels of a test are not on the ledger, unless a plan was there before.
+def _check_unseen(people: People, workspace: Workspace, files: ModelFiles, test: Path) -> None:
+    """Check that the labels of a test are not on the ledger, unless its plan was there before.
 
     Raises:
         UsageError: They are, so that no evaluation by them can be recorded.
@@ -382,15 +382,34 @@ def _check_unseen(people: People, workspace: Workspace, test: Path) -> None:
         registered_ms = find_registered(people.developer, manifest)[1].registered_ms
     except NotFoundError:
         return
-    for entry in people.developer.series(PLAN_ENTRIES):
-        plan = people.developer.require(PLANS, entry.record.plan)
-        if plan.test_digest == manifest.digest and plan.committed_ms < registered_ms:
-            return
+    learned = _find_committed(workspace, files.data)
+    try:
+        dataset = b"" if learned is None else find_registered(people.developer, learned)[0]
+    except NotFoundError:
+        dataset = b""
+    plan = _find_plan(people.developer, files, dataset, manifest.digest)
+    if plan and people.developer.require(PLANS, plan).committed_ms < registered_ms:
+        return
     raise UsageError(
         f"{test.name} is registered since {format_time(registered_ms)}, labels included, and no "
-        "plan was made before: whoever knew them could have chosen the model by them",
+        f"plan for models of {files.data.name} with this threshold and figure was made before: "
+        "whoever knew them could have chosen the model by them",
         "give rows as --test that nobody has registered; or leave --test out",
     )
+
+
+def _find_plan(client: Client, files: ModelFiles, dataset: bytes, test_digest: bytes) -> bytes:
+    """Return the first plan for this data, test, threshold and figure; empty if there is none.
+
+    It may be of a model of another name: the evaluation is then the next one under that plan, which
+    tells how many were tried on these rows.
+    """
+    wanted = ((dataset,), test_digest, files.protocol.threshold_ppm, files.protocol.metric)
+    for entry in client.series(PLAN_ENTRIES):
+        row = client.require(PLANS, entry.record.plan)
+        if (row.datasets, row.test_digest, row.threshold_ppm, row.metric) == wanted:
+            return entry.record.plan
+    return b""
 
 
 def _label_of(workspace: Workspace, manifest: Manifest) -> DatasetLabel:
@@ -411,6 +430,9 @@ def _plan_of(people: People, files: ModelFiles, data: tuple[bytes, Manifest]) ->
         data: Id of the data set that was learned from, and the manifest of the test.
     """
     dataset, test = data
+    found = _find_plan(people.developer, files, dataset, test.digest)
+    if found:
+        return found
     message = CommitPlan(
         name=files.name,
         datasets=(dataset,),
@@ -421,19 +443,7 @@ def _plan_of(people: People, files: ModelFiles, data: tuple[bytes, Manifest]) ->
         metric=files.protocol.metric,
         alert_budget_per_day=files.protocol.alert_budget_per_day,
     )
-    client = people.developer
-    for entry in client.series(PLAN_ENTRIES):
-        row = client.require(PLANS, entry.record.plan)
-        stated = (row.datasets, row.test_digest, row.threshold_ppm, row.metric, row.name)
-        if stated == (
-            message.datasets,
-            message.test_digest,
-            message.threshold_ppm,
-            message.metric,
-            message.name,
-        ):
-            return entry.record.plan
-    return client.submit(message).event(PlanCommitted).plan
+    return people.developer.submit(message).event(PlanCommitted).plan
 
 
 def _run_of(
